@@ -1,0 +1,121 @@
+"""Everything that can go wrong with a job, as one tree. Each error knows its disposition.
+
+    HmtPassError
+    ├── ImageRejectedError          the image's own fault, found before the call
+    ├── CallError                   the endpoint gave no answer that can be read
+    │   ├── NotConnectedError       the request never left: not charged
+    │   ├── UnansweredError         sent, not answered: ambiguous, possibly charged
+    │   └── UnreadableReplyError    answered, but not by the API: a gateway page, a cut body
+    ├── ObjectMissingError          S3 does not have the object
+    ├── ObjectDeniedError           S3 does not let us at the object
+    ├── StorageError                S3 did not do what was asked of it; it may the next time
+    ├── StoreError                  Redis did not; no state can be written
+    ├── InvalidJobError             the message cannot be a job
+    ├── JobConflictError            the job id already stands for another image
+    └── SettingsError               the environment is wrong; lists every problem
+
+Errors hold ids and references, never fields of a permit, never a secret.
+"""
+
+from hmt_pass.codes import Code, Disposition
+
+
+class HmtPassError(Exception):
+    """Base of all errors of this package; an error that says nothing else is dead-lettered as a bug."""
+
+    disposition = Disposition.DEAD_LETTER
+    reason = "error"
+
+
+class ImageRejectedError(HmtPassError):
+    """The image breaks a limit of the API text, so the endpoint would refuse it: the uploader must send another one."""
+
+    disposition = Disposition.REJECT
+
+    def __init__(self, code: Code, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.code.value} {self.reason}"
+
+
+class CallError(HmtPassError):
+    """The endpoint gave no answer that can be read."""
+
+    disposition = Disposition.RETRY
+    possibly_charged = True
+
+
+class NotConnectedError(CallError):
+    """No connection was made, so nothing was sent and nothing charged."""
+
+    reason = "not connected"
+    possibly_charged = False
+
+
+class UnansweredError(CallError):
+    """The request was sent and no answer came. Ambiguous: it may have been charged."""
+
+    reason = "unanswered"
+
+
+class UnreadableReplyError(CallError):
+    """An answer without the API's JSON: a gateway's (5xx, retried) or not this API at all (dead letter)."""
+
+    reason = "unreadable reply"
+
+    def __init__(self, http_status: int, problem: str) -> None:
+        super().__init__(http_status, problem)
+        self.http_status = http_status
+        self.problem = problem
+        server_fault = http_status >= 500  # noqa: PLR2004  HTTP's own boundary
+        self.disposition = Disposition.RETRY if server_fault else Disposition.DEAD_LETTER
+
+    def __str__(self) -> str:
+        return f"HTTP {self.http_status}: {self.problem}"
+
+
+class ObjectMissingError(HmtPassError):
+    """S3 has no such bucket, key or version."""
+
+    reason = "object missing"
+
+
+class ObjectDeniedError(HmtPassError):
+    """The credentials may not read or write the object."""
+
+    reason = "object denied"
+
+
+class StorageError(HmtPassError):
+    """S3 could not be reached or answered with a fault of its own."""
+
+    disposition = Disposition.RETRY
+    reason = "storage unavailable"
+
+
+class StoreError(HmtPassError):
+    """Redis could not be reached or refused to write: the message goes back to the broker untouched."""
+
+    disposition = Disposition.SNOOZE
+    reason = "store unavailable"
+
+
+class InvalidJobError(HmtPassError):
+    """The message cannot be a job: no usable image reference, flag or job id."""
+
+    reason = "invalid job"
+
+
+class JobConflictError(HmtPassError):
+    """A job id that the caller chose already stands for another image or flag."""
+
+    reason = "job conflict"
+
+
+class SettingsError(HmtPassError):
+    """The environment is wrong. The text has a line for every problem."""
+
+    reason = "settings"
