@@ -76,7 +76,7 @@ class Permit:
 
     @classmethod
     def from_wire(cls, words: Mapping[str, Any]) -> Self:
-        """A permit out of the object that holds `cardNum` and its siblings; null is empty, a number becomes its text."""
+        """A permit out of the object that holds `cardNum` and its siblings; null is empty, a number is its text."""
         known = {name: _text(words.get(wire)) for name, wire in WIRE_NAMES.items()}
         extra = {key: value for key, value in words.items() if key not in {*WIRE_NAMES.values(), "image_id"}}
         return cls(**known, extra=extra)
