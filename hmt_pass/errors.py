@@ -7,11 +7,13 @@
     │   ├── UnansweredError         sent, not answered: ambiguous, possibly charged
     │   └── UnreadableReplyError    answered, but not by the API: a gateway page, a cut body
     ├── ObjectMissingError          S3 does not have the object
+    ├── ObjectChangedError          the object is no longer the one that was enqueued
     ├── ObjectDeniedError           S3 does not let us at the object
     ├── StorageError                S3 did not do what was asked of it; it may the next time
     ├── StoreError                  Redis did not; no state can be written
     ├── InvalidJobError             the message cannot be a job
     ├── JobConflictError            the job id already stands for another image
+    ├── NotEnqueuedError            the broker did not take a job
     └── SettingsError               the environment is wrong; lists every problem
 
 Errors hold ids and references, never fields of a permit, never a secret.
@@ -25,6 +27,7 @@ class HmtPassError(Exception):
 
     disposition = Disposition.DEAD_LETTER
     reason = "error"
+    bounded = True  # retried at most max_attempts times; otherwise until the job is too old
 
 
 class ImageRejectedError(HmtPassError):
@@ -83,17 +86,25 @@ class ObjectMissingError(HmtPassError):
     reason = "object missing"
 
 
-class ObjectDeniedError(HmtPassError):
-    """The credentials may not read or write the object."""
+class ObjectChangedError(HmtPassError):
+    """The object was overwritten since it was enqueued with its etag."""
 
+    reason = "object changed"
+
+
+class ObjectDeniedError(HmtPassError):
+    """The credentials may not read or write the object; retried, because credentials are renewed while jobs wait."""
+
+    disposition = Disposition.RETRY
     reason = "object denied"
 
 
 class StorageError(HmtPassError):
-    """S3 could not be reached or answered with a fault of its own."""
+    """S3 could not be reached or answered with a fault of its own: retried for as long as the job may live."""
 
     disposition = Disposition.RETRY
     reason = "storage unavailable"
+    bounded = False
 
 
 class StoreError(HmtPassError):
@@ -113,6 +124,12 @@ class JobConflictError(HmtPassError):
     """A job id that the caller chose already stands for another image or flag."""
 
     reason = "job conflict"
+
+
+class NotEnqueuedError(HmtPassError):
+    """The broker or Redis did not take the job: it was not accepted, enqueue it again later."""
+
+    reason = "not enqueued"
 
 
 class SettingsError(HmtPassError):

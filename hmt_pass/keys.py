@@ -1,0 +1,43 @@
+"""Every Redis key of the system, in one place. Producer and worker share the job's keys."""
+
+HOLD = "hmt_pass:hold"
+PAUSE = "hmt_pass:pause"
+DELAYED = "hmt_pass:delayed"
+DELAYED_MESSAGES = "hmt_pass:delayed:messages"
+DEAD_LETTERS = "hmt_pass:dead_letters"
+DEAD_LETTERS_BY_TIME = "hmt_pass:dead_letters:by_time"
+
+
+def job(job_id: str) -> str:
+    """Hash: the state of a job, without any field of a permit."""
+    return f"hmt_pass:job:{job_id}"
+
+
+def claim(job_id: str) -> str:
+    """String with expiry: the token of the worker that runs the job."""
+    return f"hmt_pass:job:{job_id}:claim"
+
+
+def attempts(job_id: str) -> str:
+    """Hash: attempt number -> its record as JSON."""
+    return f"hmt_pass:job:{job_id}:attempts"
+
+
+def receipt(job_id: str) -> str:
+    """String: the raw reply that was paid for, until the result is stored."""
+    return f"hmt_pass:job:{job_id}:receipt"
+
+
+def result(job_id: str) -> str:
+    """String with expiry: the result document as JSON."""
+    return f"hmt_pass:job:{job_id}:result"
+
+
+def content(sha256: str, flag: int) -> str:
+    """String with expiry: where the result of this image content and flag lies."""
+    return f"hmt_pass:content:{sha256}:{flag}"
+
+
+def content_claim(sha256: str, flag: int) -> str:
+    """String with expiry: the token of the worker that is having this content and flag read."""
+    return f"hmt_pass:content:{sha256}:{flag}:claim"

@@ -1,0 +1,218 @@
+"""Enqueue jobs and read what became of them, from a web app. Needs no worker code and no worker settings.
+
+    from hmt_pass import producer
+
+    job_id = producer.enqueue("s3://uploads/2026/permit.jpg", flag=0)
+    producer.wait(job_id, timeout_s=30).state
+    producer.result(job_id)
+
+The functions use one Producer built from `REDIS_URL` and `BROKER_URL`; build a `Producer` yourself for anything else.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
+from typing import Any, TypedDict, Unpack
+
+import celery
+import kombu
+from kombu.exceptions import OperationalError
+
+from hmt_pass import keys
+from hmt_pass.errors import JobConflictError, NotEnqueuedError, StoreError
+from hmt_pass.job import RECOGNIZE, Job
+from hmt_pass.status import Status
+from hmt_pass.store import connect
+
+# A publish gives up after about 6 s, so that an upload handler answers while its user still waits.
+PUBLISH_RETRY = {"max_retries": 4, "interval_start": 0.2, "interval_step": 0.4, "interval_max": 1}
+SOCKET_LIMITS = {"socket_timeout": 5, "socket_connect_timeout": 3, "socket_keepalive": True}
+BATCH = 500  # jobs a round trip in enqueue_many: 0.3 MB
+
+_REGISTER = """
+local old = redis.call('HMGET', KEYS[1], 'image', 'hmt_flag', 'state', 'attempts')
+local state = old[3]
+if old[1] and (old[1] ~= ARGV[1] or old[2] ~= ARGV[2]) then return 'conflict' end
+if ARGV[4] == 'pinned' and (state == 'recognized' or state == 'rejected') then return 'finished' end
+if state == 'running' or state == 'retrying' then return 'open' end
+redis.call('HSET', KEYS[1], 'image', ARGV[1], 'hmt_flag', ARGV[2], 'lane', ARGV[3], 'state', 'queued',
+    'enqueued_at', ARGV[5], 'attempts_before', old[4] or 0)
+redis.call('HDEL', KEYS[1], 'first_failure_at', 'finished_at', 'reason')
+redis.call('PERSIST', KEYS[1])
+return state and 'open' or 'new'
+"""
+
+
+class JobOptions(TypedDict, total=False):
+    """What `enqueue` takes beside the image: see `Producer.enqueue`."""
+
+    flag: int
+    job_id: str | None
+    etag: str | None
+    lane: str
+
+
+class Producer:
+    """One web app's way in. Thread-safe; connects on first use.
+
+    `redis_url` defaults to `REDIS_URL`, else `redis://localhost:6379/0`; `broker_url` to `BROKER_URL`, else to the same
+    Redis.
+    """
+
+    def __init__(self, redis_url: str | None = None, broker_url: str | None = None) -> None:
+        redis_url = redis_url or os.environ.get("REDIS_URL") or "redis://localhost:6379/0"
+        broker_url = broker_url or os.environ.get("BROKER_URL") or redis_url
+        self._store = connect(redis_url)
+        self._register = self._store.register_script(_REGISTER)
+        # set_as_current=False: the web app may have a Celery app of its own.
+        self._app = celery.Celery("hmt_pass.producer", broker=broker_url, set_as_current=False)
+        self._app.conf.update(
+            task_ignore_result=True,  # with a result backend that is down apply_async hangs and enqueues nothing
+            task_publish_retry_policy=PUBLISH_RETRY,
+            broker_transport_options={**SOCKET_LIMITS, "priority_steps": [0]},
+            broker_connection_timeout=3,
+            task_create_missing_queues=False,
+            task_queues=[kombu.Queue(name, routing_key=name) for name in ("hmt_pass", "hmt_pass.bulk")],
+            task_default_queue="hmt_pass",
+        )
+
+    def enqueue(self, image: str, **options: Unpack[JobOptions]) -> str:
+        """Have the permit in one S3 photo read; returns the job id at once.
+
+        Args:
+            image: `s3://bucket/key`, with `?versionId=...` for one version.
+            **options: `flag`, which permit: 0 Hong Kong and Macau (default), 1, 2, 3 Taiwan. `job_id`, your own id;
+                without it the id is derived from image, etag and flag, so that a double click is one job. `etag`, what
+                S3's put answered: pins the content; give it, or a version, when keys are overwritten. `lane`,
+                "interactive" (default) or "bulk".
+
+        Raises:
+            InvalidJobError: an argument is wrong.
+            JobConflictError: `job_id` already stands for another image or flag.
+            NotEnqueuedError: the broker or Redis did not take the job within about 6 s; enqueue it again later.
+
+        """
+        job = Job.create(image, **options)
+        self._publish(self._registered([job]))
+        return job.job_id
+
+    def enqueue_many(
+        self, images: Iterable[str | tuple[str, JobOptions]], progress: Callable[[int], object] | None = None
+    ) -> Iterator[str]:
+        """Enqueue many jobs in batches of one round trip; yields their ids in order, as they are accepted.
+
+        An item is an image, or a pair of it and the options of `enqueue`. `progress` is called with the number of jobs
+        accepted so far. Raises like `enqueue`; what was yielded before is accepted, and enqueuing an item again is
+        harmless.
+        """
+        accepted = 0
+        items = iter(images)
+        while batch := [_create(item) for item in islice(items, BATCH)]:
+            self._publish(self._registered(batch))
+            accepted += len(batch)
+            if progress:
+                progress(accepted)
+            yield from (job.job_id for job in batch)
+
+    def status(self, job_id: str) -> Status:
+        """Where the job stands. Raises StoreError when Redis cannot be asked."""
+        with self._store.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.job(job_id))
+            pipe.exists(keys.HOLD)
+            fields, on_hold = pipe.execute()
+        return Status.from_store(job_id, fields, on_hold=bool(on_hold))
+
+    def result(self, job_id: str) -> dict[str, Any] | None:
+        """The result document (docs/result.schema.json) while Redis keeps it; None after: see `Status.result`."""
+        text = self._store.get(keys.result(job_id))
+        return json.loads(text) if text else None
+
+    def wait(self, job_id: str, timeout_s: float = 30.0) -> Status:
+        """The status once it is final. Raises TimeoutError when it is not within `timeout_s`."""
+        deadline, pause_s = time.monotonic() + timeout_s, 0.05
+        while not (status := self.status(job_id)).state.final:
+            if time.monotonic() + pause_s > deadline:
+                raise TimeoutError(f"job {job_id} is {status.state} after {timeout_s:g} s; it goes on, ask again later")
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 1.0)
+        return status
+
+    def _registered(self, jobs: list[Job]) -> list[Job]:
+        """Write the jobs' states before they are published; returns those that still have to be published."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._store.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                pinned = "pinned" if job.pinned else ""
+                self._register(
+                    keys=[keys.job(job.job_id)],
+                    args=[str(job.image), int(job.flag), job.lane, pinned, now],
+                    client=pipe,
+                )
+            try:
+                answers = pipe.execute()
+            except StoreError as error:
+                raise NotEnqueuedError(str(error)) from None
+        conflict = next((job for job, answer in zip(jobs, answers, strict=True) if answer == "conflict"), None)
+        if conflict:
+            raise JobConflictError(f"job id {conflict.job_id} already stands for another image or flag; use a new id")
+        return [job for job, answer in zip(jobs, answers, strict=True) if answer != "finished"]
+
+    def _publish(self, jobs: list[Job]) -> None:
+        with self._app.producer_or_acquire() as publisher:
+            connection = publisher.connection
+            try:
+                with publisher.batch(BATCH) if len(jobs) > 1 else nullcontext():
+                    for job in jobs:
+                        self._app.send_task(
+                            RECOGNIZE,
+                            kwargs=job.kwargs,
+                            task_id=job.job_id,
+                            queue=job.lane.queue,
+                            producer=publisher,
+                            add_to_parent=False,
+                        )
+            except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
+                raise NotEnqueuedError(f"the broker did not take the job: {error}") from None
+
+
+def _create(item: str | tuple[str, JobOptions]) -> Job:
+    image, options = (item, JobOptions()) if isinstance(item, str) else item
+    return Job.create(image, **options)
+
+
+@cache
+def default() -> Producer:
+    """The Producer of the module's functions, built once from the environment."""
+    return Producer()
+
+
+def enqueue(image: str, **options: Unpack[JobOptions]) -> str:
+    """See `Producer.enqueue`."""
+    return default().enqueue(image, **options)
+
+
+def enqueue_many(
+    images: Iterable[str | tuple[str, JobOptions]], progress: Callable[[int], object] | None = None
+) -> Iterator[str]:
+    """See `Producer.enqueue_many`."""
+    return default().enqueue_many(images, progress)
+
+
+def status(job_id: str) -> Status:
+    """See `Producer.status`."""
+    return default().status(job_id)
+
+
+def result(job_id: str) -> dict[str, Any] | None:
+    """See `Producer.result`."""
+    return default().result(job_id)
+
+
+def wait(job_id: str, timeout_s: float = 30.0) -> Status:
+    """See `Producer.wait`."""
+    return default().wait(job_id, timeout_s)

@@ -1,0 +1,61 @@
+"""The Redis connection that producer and worker share, with redis-py's errors turned into ours."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from hmt_pass.errors import StoreError
+
+
+def connect(url: str, timeout_s: float = 5.0) -> "Store":
+    """A lazy, thread-safe connection pool to `url`; every command ends within about `timeout_s`.
+
+    By default redis-py repeats a command after a lost connection, and a counter would count twice: not here.
+    """
+    pool = redis.ConnectionPool.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=min(timeout_s, 3.0),
+        socket_keepalive=True,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return cast("Store", Store.from_pool(pool))  # typed as redis.Redis; it is cls.from_pool
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _translated(method: Callable[P, T]) -> Callable[P, T]:
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except NoScriptError:  # redis-py answers it itself, by loading the script
+            raise
+        except RedisError as error:
+            raise StoreError(f"Redis: {error}") from None
+
+    return call
+
+
+class _Pipeline(Pipeline):
+    execute = _translated(Pipeline.execute)
+
+
+class Store(redis.Redis):
+    """redis.Redis that raises StoreError and nothing else of its own."""
+
+    execute_command = _translated(redis.Redis.execute_command)
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
+        """A pipeline, in MULTI/EXEC unless told otherwise, whose `execute` raises StoreError."""
+        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)

@@ -1,0 +1,61 @@
+"""Ends of a run that are not failures of the code: what a job's disposition is decided from."""
+
+from celery.exceptions import TaskError
+
+from hmt_pass import codes
+from hmt_pass.codes import Disposition
+from hmt_pass.errors import HmtPassError
+from hmt_pass.permit import Reply
+
+
+class RefusedError(HmtPassError):
+    """The endpoint answered with a code other than 0000."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.reply = reply
+        self.disposition = reply.disposition
+        self.reason = reply.reason or codes.meaning(reply.code)
+
+    def __str__(self) -> str:
+        return f"{self.reply.code} {self.reason}"
+
+
+class SnoozedError(HmtPassError):
+    """Not now, through no fault of the job: look again after `delay_s`, or after the policy's wait when it is None."""
+
+    disposition = Disposition.SNOOZE
+
+    def __init__(self, reason: str, delay_s: float | None = None) -> None:
+        super().__init__(reason, delay_s)
+        self.reason = reason
+        self.delay_s = delay_s
+
+
+class HeldError(HmtPassError):
+    """The account is on hold: the message goes back to its queue, untouched and in its place."""
+
+    disposition = Disposition.SNOOZE
+    reason = "account on hold"
+
+
+class ExhaustedError(HmtPassError):
+    """The calls that the job may cost are spent, though the last of them was never seen to end."""
+
+    reason = "exhausted"
+
+
+class AmbiguousError(HmtPassError):
+    """Too many calls of the job are possibly charged; a person must look before one more is made."""
+
+    reason = "possibly charged too often"
+
+
+class EmptyReplyError(HmtPassError):
+    """0000 without data: charged, and nothing to store."""
+
+    reason = "0000 without data"
+
+
+class DeadLetteredError(TaskError):
+    """Ends the Celery task as failed once its dead letter is safely put; names the reason, never data."""

@@ -1,0 +1,140 @@
+"""The environment as one frozen, typed object. Every problem is reported at once; secrets never show in a repr."""
+
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hmt_pass.errors import SettingsError
+from hmt_pass.signing import TimestampUnit
+
+REDIS_SCHEMES = ("redis://", "rediss://")
+
+
+class Send(StrEnum):
+    """How the photo reaches the endpoint: as a multipart file, as a presigned URL, or in the form as base64."""
+
+    FILE = "file"
+    URL = "url"
+    BASE64 = "base64"
+
+
+class LogFormat(StrEnum):
+    """One JSON object a line, or lines for a person."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(REDIS_SCHEMES):
+        raise ValueError("must be redis://... or rediss://...; no other broker is supported yet")
+    return url
+
+
+def _http_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return url.rstrip("/")
+
+
+def _filled(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value():
+        raise ValueError("must not be empty")
+    return secret
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Secret = Annotated[SecretStr, AfterValidator(_filled)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Everything a worker can be told. `api_id` is read from `HMT_PASS_API_ID`, and so on; .env.example explains."""
+
+    model_config = SettingsConfigDict(env_prefix="HMT_PASS_", frozen=True, extra="ignore")
+
+    api_id: Annotated[str, Field(min_length=1)]
+    api_secret: Secret
+    endpoint_url: HttpUrl = "https://cloudapi.linkface.cn"
+    timestamp_unit: TimestampUnit = TimestampUnit.MILLISECONDS
+    send: Send = Send.FILE
+
+    redis_url: Annotated[RedisUrl, Field(validation_alias="REDIS_URL")] = SecretStr("redis://localhost:6379/0")
+    broker_url: Annotated[RedisUrl | None, Field(validation_alias="BROKER_URL")] = None
+
+    results_bucket: str | None = None
+    results_prefix: str = "hmt-pass/"
+
+    concurrency: Annotated[int, Field(ge=1, le=512)] = 32
+    connect_timeout_s: Seconds = 3.05
+    read_timeout_s: Seconds = 15.0
+    total_timeout_s: Seconds = 30.0
+    storage_timeout_s: Seconds = 10.0
+
+    max_attempts: Annotated[int, Field(ge=1)] = 8
+    max_possibly_charged: Annotated[int, Field(ge=1)] = 2
+    retry_base_s: Seconds = 2.0
+    retry_cap_s: Seconds = 60.0
+    max_age_s: Seconds = 6 * 3600.0
+    visibility_timeout_s: Seconds = 300.0
+
+    dedupe_window_s: Annotated[int, Field(ge=0)] = 24 * 3600
+    result_ttl_s: Annotated[int, Field(ge=1)] = 24 * 3600
+    status_ttl_s: Annotated[int, Field(ge=1)] = 7 * 24 * 3600
+
+    log_format: LogFormat = LogFormat.JSON
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings of this process's environment. Raises SettingsError with one line a problem."""
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = [_problem(item["loc"], item["msg"]) for item in error.errors()]
+        raise SettingsError("the environment needs attention:\n" + "\n".join(lines))
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.total_timeout_s < self.connect_timeout_s:
+            raise ValueError("HMT_PASS_TOTAL_TIMEOUT_S must not be below HMT_PASS_CONNECT_TIMEOUT_S")
+        if self.visibility_timeout_s < 2 * self.lease_s:
+            raise ValueError(
+                f"HMT_PASS_VISIBILITY_TIMEOUT_S must be at least {2 * self.lease_s:g}, twice the longest run of a job: "
+                "below that the broker hands out jobs that still run"
+            )
+        return self
+
+    @property
+    def broker(self) -> str:
+        """The broker's URL with its password; the same Redis unless told otherwise."""
+        return (self.broker_url or self.redis_url).get_secret_value()
+
+    @property
+    def redis(self) -> str:
+        """The URL of the Redis for job states, with its password."""
+        return self.redis_url.get_secret_value()
+
+    @property
+    def lease_s(self) -> float:
+        """The longest a job may run, which is how long its claim lasts: one call, S3 get and put, and a margin."""
+        return self.total_timeout_s + 4 * (self.storage_timeout_s + 3.0) + 5.0
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    """One line with the variable's name as it stands in the environment."""
+    text = message.removeprefix("Value error, ")
+    if not location:
+        return f"- {text}"
+    name = str(location[0])
+    variable = name if name.isupper() else f"HMT_PASS_{name.removeprefix('HMT_PASS_').upper()}"
+    return f"- {variable}: {text}"
+
+
+@cache
+def load() -> Settings:
+    """The settings of this process, read once."""
+    return Settings.load()

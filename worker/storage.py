@@ -1,0 +1,160 @@
+"""S3, for the worker: photos in, result documents out. The only place that knows boto3.
+
+One client for all threads of a process: boto3's clients are thread-safe, and one a thread is what eats the memory.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.response import StreamingBody
+
+from hmt_pass.codes import Code
+from hmt_pass.errors import (
+    HmtPassError,
+    ImageRejectedError,
+    ObjectChangedError,
+    ObjectDeniedError,
+    ObjectMissingError,
+    StorageError,
+)
+from hmt_pass.job import ImageRef
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+
+CONNECT_TIMEOUT_S = 3.0
+TRIES = 2  # a second try inside boto3 for a lost connection; everything longer is a retry of the job
+CHUNK_BYTES = 1 << 20
+PRESIGNED_FOR_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One object as it was read: its bytes, their SHA-256 in hex, and which object exactly."""
+
+    image: ImageRef
+    body: bytes = field(repr=False)
+    sha256: str
+    etag: str
+    version_id: str | None
+
+
+class Storage:
+    """`timeout_s` bounds one read of one object; `connections` is the number of threads that share the client."""
+
+    def __init__(self, timeout_s: float, connections: int) -> None:
+        # boto3 knows AWS_DEFAULT_REGION only; the other SDKs know AWS_REGION.
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        self._timeout_s = timeout_s
+        self._client = session.client(
+            "s3",
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=timeout_s,
+                retries={"mode": "standard", "total_max_attempts": TRIES},
+                max_pool_connections=connections,
+                # Other makers' S3 refuses the checksums that boto3 adds by default; TLS guards the transfer.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def get(self, image: ImageRef, max_bytes: int, etag: str | None = None) -> Photo:
+        """Read one object, the version if one is named, only if it still has `etag` if that is given.
+
+        Raises:
+            ImageRejectedError: it is larger than `max_bytes`; nothing was read.
+            ObjectMissingError, ObjectDeniedError, ObjectChangedError, StorageError: S3 did not give it.
+
+        """
+        with _translated(str(image)):
+            answer = self._client.get_object(**_request(image, etag))
+            if answer["ContentLength"] > max_bytes:
+                answer["Body"].close()
+                raise ImageRejectedError(Code.IMAGE_TOO_LARGE, f"the object is over {max_bytes} bytes")
+            body = self._read(answer["Body"])
+        return Photo(image, body, hashlib.sha256(body).hexdigest(), answer["ETag"].strip('"'), answer.get("VersionId"))
+
+    def presign(self, image: ImageRef) -> str:
+        """A URL that reads the object for PRESIGNED_FOR_S without credentials: a secret while it lives."""
+        with _translated(str(image)):
+            return self._client.generate_presigned_url(
+                "get_object", Params=_request(image, None), ExpiresIn=PRESIGNED_FOR_S
+            )
+
+    def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
+        """Write a document, replacing what was there; returns its s3:// address. Raises like `get`."""
+        address = f"s3://{bucket}/{key}"
+        with _translated(address):
+            self._client.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=json.dumps(document, ensure_ascii=False, indent=1).encode(),
+                ContentType="application/json",
+            )
+        return address
+
+    def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
+        """Read a document back from its s3:// address. Raises like `get`."""
+        document: dict[str, Any] = json.loads(self.get(ImageRef.parse(address), max_bytes).body)
+        return document
+
+    def check(self, bucket: str) -> None:
+        """Raise like `get` when the bucket cannot be reached with these credentials."""
+        with _translated(f"s3://{bucket}"):
+            self._client.head_bucket(Bucket=bucket)
+
+    def _read(self, body: StreamingBody) -> bytes:
+        deadline = time.monotonic() + self._timeout_s
+        chunks = []
+        for chunk in body.iter_chunks(CHUNK_BYTES):
+            chunks.append(chunk)
+            if time.monotonic() > deadline:
+                body.close()
+                raise StorageError(f"reading the object took over {self._timeout_s:g} s")
+        return b"".join(chunks)
+
+
+def _request(image: ImageRef, etag: str | None) -> "GetObjectRequestTypeDef":
+    request: GetObjectRequestTypeDef = {"Bucket": image.bucket, "Key": image.key}
+    if image.version_id:
+        request["VersionId"] = image.version_id
+    if etag:
+        request["IfMatch"] = f'"{etag}"'
+    return request
+
+
+@contextmanager
+def _translated(address: str) -> Iterator[None]:
+    """Turn boto3's errors into ours, which name the object and never a URL with its signature."""
+    try:
+        yield
+    except ClientError as error:
+        answer: Any = error.response
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        name = answer.get("Error", {}).get("Code", "")
+        raise _error_for(status)(f"{address}: S3 answered {status} {name}") from None
+    except BotoCoreError as error:
+        raise StorageError(f"{address}: {type(error).__name__}") from None
+
+
+def _error_for(http_status: int) -> type[HmtPassError]:
+    match http_status:
+        case HTTPStatus.NOT_FOUND:
+            return ObjectMissingError
+        case HTTPStatus.PRECONDITION_FAILED:
+            return ObjectChangedError
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return ObjectDeniedError
+        case _:
+            return StorageError
