@@ -5,7 +5,7 @@ A message holds references only: never a permit's field, never image bytes.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -91,8 +91,10 @@ class Job:
         return cls(check_job_id(job_id or derive_job_id(ref, known_flag, pin)), ref, known_flag, pin, known_lane)
 
     @classmethod
-    def from_message(cls, job_id: object, kwargs: Mapping[str, Any], queue: str | None) -> Self:
-        """The job that a task message stands for: its id header, its kwargs, the queue. Raises InvalidJobError."""
+    def from_message(cls, job_id: object, args: Sequence[object], kwargs: Mapping[str, Any], queue: str | None) -> Self:
+        """The job that a task message stands for: its id header, its arguments, its queue. Raises InvalidJobError."""
+        if args:
+            raise InvalidJobError("the task takes keyword arguments only")
         unknown = sorted(set(kwargs) - {"image", "hmt_flag", "etag"})
         if unknown:
             raise InvalidJobError(f"unknown arguments: {', '.join(unknown)}")

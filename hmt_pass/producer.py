@@ -42,7 +42,7 @@ if ARGV[4] == 'pinned' and (state == 'recognized' or state == 'rejected') then r
 if state == 'running' or state == 'retrying' then return 'open' end
 redis.call('HSET', KEYS[1], 'image', ARGV[1], 'hmt_flag', ARGV[2], 'lane', ARGV[3], 'state', 'queued',
     'enqueued_at', ARGV[5], 'attempts_before', old[4] or 0)
-redis.call('HDEL', KEYS[1], 'first_failure_at', 'finished_at', 'reason')
+redis.call('HDEL', KEYS[1], 'reason', 'snoozes', 'failures', 'first_failure_at', 'possibly_charged', 'finished_at')
 redis.call('PERSIST', KEYS[1])
 return state and 'open' or 'new'
 """

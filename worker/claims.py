@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from hmt_pass import keys
 from hmt_pass.errors import JobConflictError
@@ -60,7 +60,7 @@ local job, claim, attempts, receipt, result, content = unpack(KEYS)
 local token, status_ttl_s, result_ttl_s, document, content_ttl_s, source = unpack(ARGV, 1, 6)
 local holder = redis.call('GET', claim)
 if holder and holder ~= token then return 0 end
-redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'first_failure_at', 'possibly_charged')
+redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'first_failure_at', 'possibly_charged', 'dead_at')
 redis.call('HSET', job, unpack(ARGV, 7))
 redis.call('EXPIRE', job, status_ttl_s)
 redis.call('EXPIRE', attempts, status_ttl_s)
@@ -68,6 +68,14 @@ redis.call('SET', result, document, 'EX', result_ttl_s)
 if content_ttl_s ~= '0' then redis.call('SET', content, source, 'EX', content_ttl_s) end
 redis.call('DEL', receipt, claim)
 return 1
+"""
+
+_REVIVE = """
+local attempts = redis.call('HGET', KEYS[1], 'attempts')
+redis.call('HSET', KEYS[1], 'state', 'queued', 'attempts_before', attempts or 0)
+redis.call('HINCRBY', KEYS[1], 'redriven', 1)
+redis.call('HDEL', KEYS[1], 'reason', 'snoozes', 'failures', 'first_failure_at', 'possibly_charged', 'finished_at')
+redis.call('PERSIST', KEYS[1])
 """
 
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -115,6 +123,7 @@ class Claims:
         self._claim = store.register_script(_CLAIM)
         self._intent = store.register_script(_INTENT)
         self._finish = store.register_script(_FINISH)
+        self._revive = store.register_script(_REVIVE)
         self._release = store.register_script(_RELEASE)
 
     def claim(self, job: Job) -> Claim:
@@ -192,6 +201,10 @@ class Claims:
         arguments: list[str | int] = [claim.token, status_ttl_s, result_ttl_s, document, content[2], content[1], *pairs]
         return bool(self._finish(keys=[*names, content[0]], args=arguments))
 
+    def fields(self, job_id: str) -> dict[str, str]:
+        """The job's hash as it stands."""
+        return cast("dict[str, str]", self._store.hgetall(keys.job(job_id)))  # decode_responses makes them str
+
     def fail(self, job_id: str) -> tuple[int, float]:
         """Count one more failure; returns how many there were and the seconds since the first."""
         moment = datetime.now(UTC)
@@ -206,13 +219,35 @@ class Claims:
         """Count one more snooze; returns how many there were before."""
         return int(self._store.hincrby(keys.job(job_id), "snoozes", 1)) - 1
 
-    def set_state(self, job_id: str, state: State, reason: str) -> None:
-        """Write the state of a job that did not finish, and why."""
+    def waits(self, job_id: str, state: State, reason: str) -> None:
+        """Write down that the job waits for its next run, and why."""
         with self._store.pipeline() as pipe:
             pipe.hset(keys.job(job_id), "state", str(state))
             pipe.hset(keys.job(job_id), "reason", reason)
-            pipe.hset(keys.job(job_id), "finished_at", now() if state.final else "")
             pipe.execute()
+
+    def died(self, job_id: str, reason: str) -> None:
+        """Write down that the job was dead-lettered, and why."""
+        moment = now()
+        with self._store.pipeline() as pipe:
+            pipe.hset(keys.job(job_id), "state", str(State.DEAD))
+            pipe.hset(keys.job(job_id), "reason", reason)
+            pipe.hset(keys.job(job_id), "finished_at", moment)
+            pipe.hset(keys.job(job_id), "dead_at", moment)
+            pipe.execute()
+
+    def expire(self, job_id: str, ttl_s: int) -> None:
+        """Let the state of a job go after `ttl_s`: nobody will ask for it again."""
+        for key in (keys.job(job_id), keys.attempts(job_id), keys.receipt(job_id)):
+            self._store.expire(key, ttl_s)
+
+    def revive(self, job_id: str) -> None:
+        """Give a dead job a new budget before its message is redriven; attempts go on counting."""
+        self._revive(keys=[keys.job(job_id)])
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether the claim is still ours."""
+        return bool(self._store.get(keys.claim(claim.job.job_id)) == claim.token)
 
     def release(self, claim: Claim) -> None:
         """Give up the claim if it is still ours."""

@@ -22,11 +22,11 @@ class RefusedError(HmtPassError):
 
 
 class SnoozedError(HmtPassError):
-    """Not now, through no fault of the job: look again after `delay_s`, or after the policy's wait when it is None."""
+    """Not now, through no fault of the job: look again after `delay_s`."""
 
     disposition = Disposition.SNOOZE
 
-    def __init__(self, reason: str, delay_s: float | None = None) -> None:
+    def __init__(self, reason: str, delay_s: float) -> None:
         super().__init__(reason, delay_s)
         self.reason = reason
         self.delay_s = delay_s

@@ -54,7 +54,7 @@ class Storage:
 
     def __init__(self, timeout_s: float, connections: int) -> None:
         # boto3 knows AWS_DEFAULT_REGION only; the other SDKs know AWS_REGION.
-        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        self._session = session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
         self._timeout_s = timeout_s
         self._client = session.client(
             "s3",
@@ -108,6 +108,10 @@ class Storage:
         """Read a document back from its s3:// address. Raises like `get`."""
         document: dict[str, Any] = json.loads(self.get(ImageRef.parse(address), max_bytes).body)
         return document
+
+    def has_credentials(self) -> bool:
+        """Whether boto3's credential chain finds any."""
+        return self._session.get_credentials() is not None
 
     def check(self, bucket: str) -> None:
         """Raise like `get` when the bucket cannot be reached with these credentials."""

@@ -1,0 +1,76 @@
+"""The Celery app, found by `celery -A worker`. What users set is in worker.settings; the rest has its reason here."""
+
+from typing import Any
+
+import kombu
+from celery import Celery
+from celery.signals import setup_logging
+
+from hmt_pass.job import Lane
+from hmt_pass.producer import PUBLISH_RETRY, SOCKET_LIMITS
+from worker import observe, settings
+from worker.consumer import Housekeeping
+from worker.lanes import LaneCycle
+
+app = Celery("hmt_pass", include=["tasks.recognize"])
+app.steps["consumer"].add(Housekeeping)
+
+
+@app.on_configure.connect
+def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal arguments
+    """Configure when it is first needed, so that importing this module asks nothing of the environment."""
+    environment = settings.load()
+    sender.conf.update(
+        broker_url=environment.broker,
+        # --- what a kill must not lose
+        task_acks_late=True,  # acknowledge a job when it is done, not when it is taken
+        task_reject_on_worker_lost=True,  # prefork: a child killed in a job gives the message back
+        task_acks_on_failure=True,  # a failed task has its dead letter already
+        broker_channel_error_retry=True,  # a Redis that is out of memory must not end the worker
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # the default gives up after 100
+        # --- no result backend: one that is down makes producers hang and a threads worker deaf
+        task_ignore_result=True,
+        result_backend=None,
+        # --- JSON only: a pickle in the queue would run as code
+        task_serializer="json",
+        accept_content=["json"],
+        event_serializer="json",
+        task_remote_tracebacks=False,
+        # --- queues
+        task_queues=[kombu.Queue(lane.queue, routing_key=lane.queue) for lane in Lane],
+        task_default_queue=Lane.INTERACTIVE.queue,
+        task_create_missing_queues=False,  # a misspelt queue is an error, not a hole
+        # --- pool: a job waits for the network; threads cost 1 MB each where processes cost 70
+        worker_pool="threads",
+        worker_concurrency=environment.concurrency,
+        worker_prefetch_multiplier=1,  # what is prefetched waits behind a slow call while other workers idle
+        worker_disable_rate_limits=True,  # celery's limit is per worker and holds messages in memory
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # threads cannot be cancelled; the claim keeps a
+        # redelivered job from running twice
+        worker_enable_prefetch_count_reduction=False,
+        # --- what operators see
+        worker_send_task_events=True,
+        task_track_started=True,
+        worker_hijack_root_logger=False,  # worker.observe formats every line
+        worker_proc_alive_timeout=30.0,
+        # --- broker
+        broker_pool_limit=10,
+        broker_connection_timeout=5,
+        task_publish_retry_policy=PUBLISH_RETRY,
+        broker_transport_options={
+            **SOCKET_LIMITS,
+            "health_check_interval": 10,
+            "visibility_timeout": environment.visibility_timeout_s,  # no job runs longer than a third of it
+            "unacked_restore_interval": 5,  # kombu sweeps every 100 s by default
+            "unacked_restore_throttle": 1,
+            "queue_order_strategy": LaneCycle,
+            "priority_steps": [0],  # lanes are queues; priorities would make four lists of each
+        },
+    )
+
+
+@setup_logging.connect
+def configure_logging(loglevel: int, **_: Any) -> None:  # noqa: ANN401  signal arguments
+    """Format celery's own lines as ours."""
+    observe.configure(settings.load().log_format, loglevel)

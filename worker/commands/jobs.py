@@ -1,0 +1,44 @@
+"""`status JOB` and `result JOB`."""
+
+import click
+
+from hmt_pass.producer import Producer
+from worker import settings
+from worker.commands.output import show, table, with_json
+from worker.services import services
+
+
+def _producer() -> Producer:
+    environment = settings.load()
+    return Producer(environment.redis, environment.broker)
+
+
+@click.command()
+@click.argument("job_id")
+@with_json
+def status(*, job_id: str, as_json: bool) -> None:
+    """Where a job stands, and every attempt so far."""
+    found = _producer().status(job_id).as_dict()
+    attempts = services().claims.attempts(job_id)
+    found["waiting_until"] = services().delayed.due_at(job_id)
+    lines = table(found) + [
+        f"attempt {item['attempt']}  {item['started_at']}  {item.get('code') or item.get('error') or 'under way'}"
+        for item in attempts
+    ]
+    show({**found, "attempt_records": attempts}, as_json=as_json, lines=lines)
+
+
+@click.command()
+@click.argument("job_id")
+@with_json
+def result(*, job_id: str, as_json: bool) -> None:
+    """The result document of a job, from Redis or else from S3. Prints the fields of a real permit: mind who looks."""
+    found = _producer()
+    document = found.result(job_id)
+    address = found.status(job_id).result
+    if document is None and address:
+        document = services().storage.get_json(address)
+    if document is None:
+        raise click.ClickException(f"no result for {job_id}; `python -m worker status {job_id}` says where it stands")
+    fields = {**(document["permit"] or {}), **{k: document[k] for k in ("state", "code", "reason")}, "stored": address}
+    show(document, as_json=as_json, lines=table(fields))

@@ -1,0 +1,44 @@
+"""What every command shares: --json, and errors that say what to do instead of a traceback."""
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import click
+
+from hmt_pass.errors import HmtPassError, SettingsError
+
+Command = Callable[..., None]
+
+
+def with_json(command: Command) -> Command:
+    """Add --json, and turn our errors into one line on stderr and exit code 1 (2 when the environment is wrong)."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except HmtPassError as error:
+            failure = click.ClickException(str(error) or error.reason)
+            failure.exit_code = 2 if isinstance(error, SettingsError) else 1
+            raise failure from None
+
+    return run
+
+
+def show(document: object, *, as_json: bool, lines: Iterable[str]) -> None:
+    """Print the document as JSON, or the lines for a person."""
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def table(fields: Mapping[str, object]) -> list[str]:
+    """`name  value` lines, aligned, without the empty ones."""
+    filled = {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+    width = max(map(len, filled), default=0)
+    return [f"{name:<{width}}  {value}" for name, value in filled.items()]

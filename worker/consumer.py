@@ -1,0 +1,65 @@
+"""What every worker does beside its jobs: watch the hold, and move delayed jobs whose time has come.
+
+Pausing through celery's remote control would be forgotten by a restart and unknown to a new worker; here each worker
+polls the durable key, so that whoever starts during a hold does not consume either.
+"""
+
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer import Consumer
+
+from hmt_pass.errors import StoreError
+from worker.observe import log
+from worker.services import services
+
+POLL_S = 0.5
+
+
+class Housekeeping(bootsteps.StartStopStep):
+    """Polls on the worker's own timer, in the thread that consumes. When Redis is silent, everything stays as it is."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Consumer, **options: Any) -> None:  # noqa: ANN401  passed through to celery
+        super().__init__(consumer, **options)
+        self._timer: Any = None
+        self._paused: list[str] = []
+
+    def start(self, consumer: Consumer) -> None:
+        """Look at once, then every POLL_S; called again after each reconnection, with all queues consumed anew."""
+        self._paused = []
+        self._tick(consumer)
+        self._timer = consumer.timer.call_repeatedly(POLL_S, self._tick, (consumer,))
+
+    def stop(self, consumer: Consumer) -> None:
+        """Stop polling; a reconnection starts it again."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        self._resume(consumer)
+
+    def _tick(self, consumer: Consumer) -> None:
+        try:
+            services().delayed.move_due()
+            on_hold = services().hold.is_on()
+        except StoreError as error:
+            log.warning("housekeeping.failed", reason=str(error))
+            return
+        if on_hold and not self._paused:
+            self._pause(consumer)
+        elif self._paused and not on_hold:
+            self._resume(consumer)
+
+    def _pause(self, consumer: Consumer) -> None:
+        self._paused = list(consumer.app.amqp.queues.consume_from)
+        for queue in self._paused:
+            consumer.cancel_task_queue(queue)
+        log.warning("hold.noticed", queues=self._paused)
+
+    def _resume(self, consumer: Consumer) -> None:
+        for queue in self._paused:
+            consumer.add_task_queue(queue)
+        if self._paused:
+            log.warning("hold.over", queues=self._paused)
+        self._paused = []

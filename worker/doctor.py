@@ -1,0 +1,103 @@
+"""The checks of `python -m worker doctor`. Each looks at one thing and says what to do when it is not right."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hmt_pass import codes
+from hmt_pass.codes import Disposition
+from hmt_pass.errors import CallError, HmtPassError, SettingsError
+from hmt_pass.store import Store
+from worker import settings
+from worker.services import Services, build
+
+OLDEST_REDIS = (6, 2)
+CLOCK_TOLERANCE_S = 30.0
+NO_IMAGE_ID = "0" * 32  # an image that cannot exist: the call is answered 1014 and, as the API text says, not charged
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and the cure when it is not ok."""
+
+    subject: str
+    ok: bool
+    text: str
+    cure: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding as JSON."""
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """All findings, in the order of a job's way. Never raises."""
+    try:
+        services = build(settings.Settings.load())
+    except SettingsError as error:
+        return [Finding("settings", ok=False, text=str(error), cure="set them; .env.example explains each")]
+    findings = [Finding("settings", ok=True, text="complete and consistent")]
+    for check in (_redis, _broker, _clock, _storage, _endpoint):
+        findings += _run(check, services)
+    return findings
+
+
+def _run(check: Callable[[Services], Iterator[Finding]], services: Services) -> Iterator[Finding]:
+    subject = check.__name__.strip("_")
+    try:
+        yield from check(services)
+    except HmtPassError as error:
+        yield Finding(subject, ok=False, text=str(error), cure="check address, credentials and network")
+
+
+def _redis(services: Services) -> Iterator[Finding]:
+    yield from _server("redis", services.store)
+
+
+def _broker(services: Services) -> Iterator[Finding]:
+    yield from _server("broker", services.dead_letters.broker)
+
+
+def _server(subject: str, store: Store) -> Iterator[Finding]:
+    info: dict[str, Any] = store.info()
+    version = str(info["redis_version"])
+    old = tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS
+    yield Finding(subject, ok=not old, text=f"answers, version {version}", cure="use Redis 6.2 or newer, or Valkey")
+    policy = str(info["maxmemory_policy"])
+    cure = "set maxmemory-policy noeviction: any other silently deletes queued jobs when memory is short"
+    yield Finding(subject, ok=policy == "noeviction", text=f"maxmemory-policy {policy}", cure=cure)
+    kept = bool(info["aof_enabled"])
+    cure = "set appendonly yes: without it a restart loses up to everything"
+    yield Finding(subject, ok=kept, text=f"append-only file {'on' if kept else 'off'}", cure=cure)
+
+
+def _clock(services: Services) -> Iterator[Finding]:
+    seconds, microseconds = services.store.time()
+    skew_s = time.time() - (seconds + microseconds / 1e6)
+    cure = "synchronise the clock (NTP): a signature with a wrong timestamp is answered 1000"
+    yield Finding("clock", ok=abs(skew_s) < CLOCK_TOLERANCE_S, text=f"{skew_s:+.1f} s against Redis", cure=cure)
+
+
+def _storage(services: Services) -> Iterator[Finding]:
+    bucket = services.settings.results_bucket
+    if bucket:
+        services.storage.check(bucket)
+    found = f"bucket {bucket} answers" if bucket else "results go to each image's bucket"
+    yield Finding("storage", ok=services.storage.has_credentials(), text=found, cure="give AWS credentials")
+
+
+def _endpoint(services: Services) -> Iterator[Finding]:
+    try:
+        reply = services.client.recognize(image_id=NO_IMAGE_ID, sequence_id="doctor")
+    except CallError as error:
+        yield Finding("endpoint", ok=False, text=str(error), cure="check HMT_PASS_ENDPOINT_URL and the network")
+        return
+    ok = reply.disposition is Disposition.REJECT
+    text = f"answers {reply.code}, {codes.meaning(reply.code)}"
+    yield Finding(
+        "endpoint",
+        ok=ok,
+        text=text + (": account and signature are right" if ok else ""),
+        cure="look the code up in docs/operations.md",
+    )

@@ -1,0 +1,184 @@
+"""A claimed job on its way to a result: what the task works with. Each step says what a kill right after it costs.
+
+finished -> reading (known) -> attempt -> store. A paid reply goes to Redis first, as the receipt, because that is one
+quick write; from then on no redelivery calls the endpoint again.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hmt_pass import codes, keys
+from hmt_pass.codes import Code
+from hmt_pass.errors import CallError, ObjectMissingError
+from hmt_pass.job import Job
+from hmt_pass.permit import Reply
+from hmt_pass.status import State
+from worker import documents
+from worker.claims import LOOK_AGAIN_S, Claim, now
+from worker.documents import Document, Source
+from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
+from worker.services import Services
+from worker.storage import Photo
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call of the endpoint; the task puts the reply in."""
+
+    number: int
+    sequence_id: str
+    reply: Reply | None = None
+
+
+class Ours:
+    """One job that this worker has claimed. `outcome` is what the task returns: ids and codes, never a field."""
+
+    def __init__(self, claim: Claim, services: Services) -> None:
+        self.claim = claim
+        self.job: Job = claim.job
+        self._claims = services.claims
+        self._store = services.store
+        self._storage = services.storage
+        self._settings = services.settings
+        self._photo: Source = {}
+        self.outcome: dict[str, Any] = {"job_id": self.job.job_id, "state": str(claim.state)}
+
+    def finished(self) -> bool:
+        """Whether the job has its end already, or a receipt that only has to be stored: then no call is made.
+
+        A job that names no version or etag is looked at again once it was enqueued again: its key may hold another
+        photo by now.
+        """
+        if self.claim.receipt is not None:
+            self._photo = self.claim.receipt["source"]
+            self.store(Reply.from_wire(self.claim.receipt["reply"]))
+            return True
+        return self.claim.state.final
+
+    @contextmanager
+    def reading(self, photo: Photo) -> Iterator[bool]:
+        """Have this content to ourselves; yields whether its reading is known, and then the job is finished.
+
+        Raises SnoozedError while another worker has the same content and flag read.
+        """
+        self._photo = documents.source(photo.image, photo.sha256, photo.etag, photo.version_id)
+        lease = keys.content_claim(photo.sha256, self.job.flag)
+        if not self._claims.lock(lease, self.claim.token):
+            raise SnoozedError("the same image is being read for another job", LOOK_AGAIN_S / 2)
+        try:
+            original = self._known()
+            if original:
+                self._keep(original)
+            yield original is not None
+        finally:
+            self._claims.unlock(lease, self.claim.token)
+
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """One call: the intent before it, its end and the receipt after it, whatever happens.
+
+        Raises HeldError and SnoozedError before the call, RefusedError for a code other than 0000, and lets the
+        client's errors pass.
+        """
+        self._check_budget()
+        number = self._claims.intend(self.claim)
+        attempt = Attempt(number, self.job.sequence_id(number))
+        started_at, started_s = now(), time.monotonic()
+        error: CallError | None = None
+        try:
+            yield attempt
+        except CallError as raised:
+            error = raised
+        record = _record(attempt, error, started_at, round((time.monotonic() - started_s) * 1000))
+        reply = attempt.reply
+        paid = reply is not None and reply.code == Code.OK.value
+        self._claims.record(self.claim, record, {"reply": reply.raw, "source": self._photo} if reply and paid else None)
+        if error:
+            raise error
+        if reply and not paid:
+            raise RefusedError(reply)
+
+    def store(self, reply: Reply) -> None:
+        """Write the result to S3, then the job's end to Redis. Killed in between, the receipt finishes the job."""
+        if reply.permit is None:
+            raise EmptyReplyError
+        attempts = self._claims.attempts(self.job.job_id)
+        self._keep(documents.recognized(self.job, self._photo, reply, attempts, now()))
+
+    def reject(self, code: str, reason: str) -> None:
+        """Make it the job's end that the uploader has to send another image."""
+        attempts = self._claims.attempts(self.job.job_id)
+        self._keep(documents.rejected(self.job, self._photo, code, reason, attempts, now()))
+
+    def _known(self) -> Document | None:
+        """The document of the job that had the same content and flag read within the window."""
+        text = self._store.get(keys.content(self._photo["sha256"] or "", self.job.flag))
+        if not text:
+            return None
+        original = json.loads(text)
+        try:
+            document = self._storage.get_json(original["result"])
+        except ObjectMissingError:  # somebody cleaned the bucket: the reading is gone, not the photo
+            return None
+        own = document["job_id"] == self.job.job_id
+        return document if own else documents.copied(self.job, self._photo, document, now())
+
+    def _keep(self, document: Document) -> None:
+        settings, job_id = self._settings, self.job.job_id
+        bucket = settings.results_bucket or self.job.image.bucket
+        address = self._storage.put_json(bucket, f"{settings.results_prefix}{job_id}.json", document)
+        fields = _ending(document, address)
+        window_s = settings.dedupe_window_s if document["state"] == State.RECOGNIZED else 0
+        index = keys.content(document["source"].get("sha256") or "none", self.job.flag)
+        content = (index, json.dumps({"result": address}), window_s)
+        finished = self._claims.finish(
+            self.claim,
+            fields,
+            json.dumps(document, ensure_ascii=False),
+            content=content,
+            status_ttl_s=settings.status_ttl_s,
+            result_ttl_s=settings.result_ttl_s,
+        )
+        if not finished:
+            raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
+        self.outcome |= {"state": fields["state"], "code": fields["code"]}
+
+    def _check_budget(self) -> None:
+        if self.claim.possibly_charged >= self._settings.max_possibly_charged:
+            raise AmbiguousError
+        if self.claim.attempts >= self._settings.max_attempts:
+            raise ExhaustedError
+
+
+def _record(attempt: Attempt, error: CallError | None, started_at: str, took_ms: int) -> dict[str, Any]:
+    reply = attempt.reply
+    return {
+        "attempt": attempt.number,
+        "sequence_id": attempt.sequence_id,
+        "started_at": started_at,
+        "ended_at": now(),
+        "ms": took_ms,
+        "code": reply.code if reply else None,
+        "meaning": codes.meaning(reply.code) if reply else None,
+        "charge": reply.charge if reply else None,
+        "request_id": reply.request_id if reply else None,
+        "error": error.reason if error else None,
+        "possibly_charged": bool(error and error.possibly_charged),
+    }
+
+
+def _ending(document: Document, address: str) -> Mapping[str, str]:
+    values = {
+        "state": document["state"],
+        "code": document["code"],
+        "request_id": document["request_id"] or "",
+        "charge": str(document["charge"] or ""),
+        "result": address,
+        "finished_at": document["finished_at"],
+        "copied_from": document["copied_from"] or "",
+    }
+    return {**values, **({"reason": document["reason"]} if document["reason"] else {})}

@@ -1,0 +1,77 @@
+"""The composition root: everything a task uses, built once a process from the settings, connected on first use."""
+
+import os
+import socket
+import threading
+from dataclasses import dataclass
+
+from hmt_pass.client import Client
+from hmt_pass.store import Store, connect
+from worker import settings as environment
+from worker.claims import Claims
+from worker.dead_letters import DeadLetters
+from worker.delayed import Delayed
+from worker.hold import Hold
+from worker.retry import RetryPolicy
+from worker.sending import Sender
+from worker.settings import Settings
+from worker.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a worker works with."""
+
+    settings: Settings
+    worker: str
+    store: Store
+    claims: Claims
+    hold: Hold
+    delayed: Delayed
+    dead_letters: DeadLetters
+    storage: Storage
+    sender: Sender
+    client: Client
+    retry: RetryPolicy
+
+
+def build(settings: Settings) -> Services:
+    """Everything, wired. Opens no connection."""
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    store, broker = connect(settings.redis), connect(settings.broker)
+    storage = Storage(settings.storage_timeout_s, settings.concurrency)
+    return Services(
+        settings=settings,
+        worker=worker,
+        store=store,
+        claims=Claims(store, settings.lease_s, worker),
+        hold=Hold(store),
+        delayed=Delayed(broker),
+        dead_letters=DeadLetters(broker),
+        storage=storage,
+        sender=Sender(settings.send, storage),
+        client=Client(
+            settings.api_id,
+            settings.api_secret.get_secret_value(),
+            settings.endpoint_url,
+            timestamp_unit=settings.timestamp_unit,
+            connect_timeout_s=settings.connect_timeout_s,
+            read_timeout_s=settings.read_timeout_s,
+            total_timeout_s=settings.total_timeout_s,
+        ),
+        retry=RetryPolicy(settings.max_attempts, settings.retry_base_s, settings.retry_cap_s, settings.max_age_s),
+    )
+
+
+_built: dict[int, Services] = {}
+_lock = threading.Lock()
+
+
+def services() -> Services:
+    """This process's services; a forked child builds its own, because a connection must not be shared."""
+    with _lock:
+        pid = os.getpid()
+        if pid not in _built:
+            _built.clear()
+            _built[pid] = build(environment.load())
+        return _built[pid]

@@ -1,0 +1,150 @@
+"""What becomes of a job that did not finish: its disposition carried out. Each way ends in the exception for celery.
+
+Whatever is written here is written before the message is acknowledged, and all of it may be written twice.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import NoReturn
+
+from celery.exceptions import Reject, Retry
+
+from hmt_pass import __version__, codes
+from hmt_pass.codes import Disposition
+from hmt_pass.errors import (
+    HmtPassError,
+    ImageRejectedError,
+    ObjectDeniedError,
+    ObjectMissingError,
+    StorageError,
+    StoreError,
+)
+from hmt_pass.status import State
+from worker.claims import LOOK_AGAIN_S, now
+from worker.dead_letters import DeadLetter
+from worker.envelope import TaskMessage
+from worker.observe import log
+from worker.outcomes import DeadLetteredError, HeldError, RefusedError, SnoozedError
+from worker.results import Ours
+from worker.services import Services
+
+GIVE_BACK_PAUSE_S = 1.0  # the hold and a lost Redis are noticed within this time; without it a message would spin
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """Carries out dispositions for one message of one job."""
+
+    services: Services
+    message: TaskMessage
+    job_id: str
+
+    def settle(self, error: HmtPassError, ours: Ours | None = None) -> None:
+        """Do what the error's disposition says; returns when that was the job's end, raises for celery otherwise.
+
+        `ours` is the job once it is claimed. When S3 fails meanwhile the job is retried, when Redis fails the message
+        goes back unacknowledged.
+        """
+        try:
+            if ours and not self.services.claims.holds(ours.claim):
+                error, ours = SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S), None
+            try:
+                self._carry_out(error, ours)
+            except (StorageError, ObjectDeniedError, ObjectMissingError) as failed:
+                self.retry(failed)
+        except StoreError as failed:
+            self.give_back(failed)
+
+    def _carry_out(self, error: HmtPassError, ours: Ours | None) -> None:
+        match error.disposition:
+            case Disposition.REJECT if ours:
+                self.reject(error, ours)
+            case Disposition.RETRY:
+                self.retry(error)
+            case Disposition.SNOOZE if isinstance(error, HeldError | StoreError):
+                self.give_back(error)
+            case Disposition.SNOOZE:
+                self.snooze(error, ours)
+            case _:
+                self.dead_letter(error)
+
+    def reject(self, error: HmtPassError, ours: Ours) -> None:
+        """Store the final result `rejected`."""
+        code = _code(error) or ""
+        ours.reject(code, error.reason)
+        log.info("job.rejected", code=code, reason=error.reason)
+
+    def retry(self, error: HmtPassError) -> NoReturn:
+        """Try again later, within the policy; exhausted, the job is dead-lettered."""
+        failures, age_s = self.services.claims.fail(self.job_id)
+        delay_s = self.services.retry.next_delay(failures, age_s, bounded=error.bounded)
+        if delay_s is None:
+            self.dead_letter(error, f"exhausted: {error.reason}")
+        log.warning(
+            "job.retrying", reason=error.reason, code=_code(error), failures=failures, delay_s=round(delay_s, 2)
+        )
+        self.services.claims.waits(self.job_id, State.RETRYING, error.reason)
+        self._delay(error.reason, delay_s)
+
+    def snooze(self, error: HmtPassError, ours: Ours | None) -> NoReturn:
+        """Look again later; no attempt is spent. 1009 lets the whole fleet wait."""
+        if isinstance(error, SnoozedError):
+            delay_s = error.delay_s
+        else:
+            delay_s = self.services.retry.snooze(self.services.claims.snooze(self.job_id))
+            self.services.hold.pause(delay_s)
+        if ours:
+            self.services.claims.waits(self.job_id, State.QUEUED, error.reason)
+        log.info("job.snoozed", reason=error.reason, delay_s=round(delay_s, 2))
+        self._delay(error.reason, delay_s)
+
+    def give_back(self, error: HmtPassError) -> NoReturn:
+        """Put the message back where it came from, unacknowledged and unchanged, after a pause."""
+        log.info("job.given_back", reason=error.reason)
+        time.sleep(GIVE_BACK_PAUSE_S)
+        raise Reject(error.reason, requeue=True) from None
+
+    def dead_letter(self, error: HmtPassError, reason: str | None = None) -> NoReturn:
+        """Put the dead letter, and open the hold first when the code speaks of the account."""
+        code = _code(error)
+        if code and codes.is_account_wide(code):
+            opened = self.services.hold.open(
+                codes.meaning(code), by=self.services.worker, code=code, job_id=self.job_id
+            )
+            log.error("hold.opened" if opened else "hold.confirmed", code=code, meaning=codes.meaning(code))
+        letter = self._letter(error, reason or error.reason)
+        self.services.dead_letters.put(letter, self.message, time.time())
+        self.services.claims.died(self.job_id, letter.reason)
+        log.error("job.dead_lettered", reason=letter.reason, code=code, request_id=letter.request_id)
+        raise DeadLetteredError(f"{code or ''} {letter.reason}".strip()) from None
+
+    def _delay(self, reason: str, delay_s: float) -> NoReturn:
+        self.services.delayed.put(self.job_id, self.message, delay_s)
+        raise Retry(f"{reason}; again in {delay_s:.1f} s") from None
+
+    def _letter(self, error: HmtPassError, reason: str) -> DeadLetter:
+        fields = self.services.claims.fields(self.job_id)
+        reply = error.reply if isinstance(error, RefusedError) else None
+        moment = now()
+        return DeadLetter(
+            self.job_id,
+            reason,
+            moment,
+            image=fields.get("image"),
+            hmt_flag=int(fields["hmt_flag"]) if "hmt_flag" in fields else None,
+            code=_code(error),
+            msg=reply.msg if reply else None,
+            request_id=fields.get("request_id") or None,
+            attempts=self.services.claims.attempts(self.job_id),
+            first_failure_at=fields.get("first_failure_at") or moment,
+            last_failure_at=moment,
+            redriven=int(fields.get("redriven", 0)),
+            worker=self.services.worker,
+            worker_version=__version__,
+        )
+
+
+def _code(error: HmtPassError) -> str | None:
+    if isinstance(error, RefusedError):
+        return error.reply.code
+    return error.code.value if isinstance(error, ImageRejectedError) else None
