@@ -95,9 +95,5 @@ def _endpoint(services: Services) -> Iterator[Finding]:
         return
     ok = reply.disposition is Disposition.REJECT
     text = f"answers {reply.code}, {codes.meaning(reply.code)}"
-    yield Finding(
-        "endpoint",
-        ok=ok,
-        text=text + (": account and signature are right" if ok else ""),
-        cure="look the code up in docs/operations.md",
-    )
+    proof = ": account and signature are right" if ok else ""
+    yield Finding("endpoint", ok=ok, text=text + proof, cure="docs/operations.md says what to do about each code")

@@ -57,9 +57,7 @@ def show_(*, job_id: str, as_json: bool) -> None:
     """Everything known of one dead letter."""
     letter = services().dead_letters.find(job_id)
     if letter is None:
-        raise click.ClickException(
-            f"no dead letter for {job_id}; `python -m worker status {job_id}` says where it stands"
-        )
+        raise click.ClickException(f"no dead letter for {job_id}; ask `python -m worker status {job_id}`")
     show(letter.as_dict(), as_json=as_json, lines=table(letter.as_dict()))
 
 
@@ -73,9 +71,7 @@ def redrive(*, job_ids: tuple[str, ...], code: str | None, reason: str | None, e
         services().claims.revive(letter.job_id)
         if services().dead_letters.redrive(letter.job_id):
             moved.append(letter.job_id)
-    hint = (
-        ["the account is on hold: they wait until `python -m worker hold release`"] if services().hold.is_on() else []
-    )
+    hint = ["on hold: they wait for `python -m worker hold release`"] if services().hold.is_on() else []
     show({"redriven": moved}, as_json=as_json, lines=[*moved, f"{len(moved)} redriven", *hint])
 
 

@@ -28,9 +28,7 @@ def status(*, as_json: bool) -> None:
 def set_(*, reason: str, as_json: bool) -> None:
     """Stop the fleet by hand."""
     opened = services().hold.open(reason, by=getpass.getuser())
-    line = (
-        "on hold: workers stop consuming within a second" if opened else "was on hold already; the first reason stays"
-    )
+    line = "on hold: workers stop within a second" if opened else "was on hold already; the first reason stays"
     show({"opened": opened}, as_json=as_json, lines=[line])
 
 

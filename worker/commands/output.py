@@ -3,7 +3,6 @@
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import click
 
@@ -17,13 +16,14 @@ def with_json(command: Command) -> Command:
 
     @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
     @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
+    def run(*args: object, **kwargs: object) -> None:
         try:
             command(*args, **kwargs)
+        except SettingsError as error:
+            click.echo(f"Error: {error}", err=True)
+            raise click.exceptions.Exit(2) from None
         except HmtPassError as error:
-            failure = click.ClickException(str(error) or error.reason)
-            failure.exit_code = 2 if isinstance(error, SettingsError) else 1
-            raise failure from None
+            raise click.ClickException(str(error) or error.reason) from None
 
     return run
 
