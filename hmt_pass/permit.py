@@ -140,7 +140,8 @@ class Reply:
     """One answer of the endpoint, whatever its business code.
 
     `charge` is 1 when the call was charged, 2 when not, None when the answer does not say. `image` names the parameter
-    that a code 1004 or 1013-1016 speaks of, `reason` explains 1002 and 1008. `raw` is the whole body.
+    that a code 1004 or 1013-1016 speaks of, `reason` explains 1002 and 1008. `permit` is None when the answer has none
+    of its seven fields. `raw` is the whole body.
     """
 
     code: str
@@ -174,9 +175,7 @@ class Reply:
             reason=_text(body.get("reason")),
             image=_text(body.get("image")),
             image_id=_text(words.get("image_id") or data.get("image_id")),
-            permit=Permit.from_wire({key: value for key, value in words.items() if key != "image_id"})
-            if words
-            else None,
+            permit=Permit.from_wire(words) if words.keys() & WIRE_NAMES.values() else None,
             raw=body,
         )
 

@@ -4,13 +4,16 @@ from typing import Any
 
 import kombu
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import celeryd_init, setup_logging
 
+from hmt_pass.errors import SettingsError
 from hmt_pass.job import Lane
 from hmt_pass.producer import PUBLISH_RETRY, SOCKET_LIMITS
-from worker import observe, settings
+from worker import observe
 from worker.consumer import Housekeeping
 from worker.lanes import LaneCycle
+from worker.services import services
+from worker.settings import BrokerSettings
 
 app = Celery("hmt_pass", include=["tasks.recognize"])
 app.steps["consumer"].add(Housekeeping)
@@ -19,7 +22,7 @@ app.steps["consumer"].add(Housekeeping)
 @app.on_configure.connect
 def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal arguments
     """Configure when it is first needed, so that importing this module asks nothing of the environment."""
-    environment = settings.load()
+    environment = BrokerSettings.load()
     sender.conf.update(
         broker_url=environment.broker,
         # --- what a kill must not lose
@@ -70,7 +73,16 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
     )
 
 
+@celeryd_init.connect
+def check_settings(**_: Any) -> None:  # noqa: ANN401  signal arguments
+    """Let a worker with a wrong environment say so and not start."""
+    try:
+        services()
+    except SettingsError as error:
+        raise SystemExit(f"worker: {error}") from None
+
+
 @setup_logging.connect
 def configure_logging(loglevel: int, **_: Any) -> None:  # noqa: ANN401  signal arguments
     """Format celery's own lines as ours."""
-    observe.configure(settings.load().log_format, loglevel)
+    observe.configure(BrokerSettings.load().log_format, loglevel)

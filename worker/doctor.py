@@ -9,8 +9,8 @@ from hmt_pass import codes
 from hmt_pass.codes import Disposition
 from hmt_pass.errors import CallError, HmtPassError, SettingsError
 from hmt_pass.store import Store
-from worker import settings
 from worker.services import Services, build
+from worker.settings import Settings
 
 OLDEST_REDIS = (6, 2)
 CLOCK_TOLERANCE_S = 30.0
@@ -34,7 +34,7 @@ class Finding:
 def examine() -> list[Finding]:
     """All findings, in the order of a job's way. Never raises."""
     try:
-        services = build(settings.Settings.load())
+        services = build(Settings.load())
     except SettingsError as error:
         return [Finding("settings", ok=False, text=str(error), cure="set them; .env.example explains each")]
     findings = [Finding("settings", ok=True, text="complete and consistent")]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from hmt_pass.client import Client
 from hmt_pass.store import Store, connect
-from worker import settings as environment
 from worker.claims import Claims
 from worker.dead_letters import DeadLetters
 from worker.delayed import Delayed
@@ -73,5 +72,5 @@ def services() -> Services:
         pid = os.getpid()
         if pid not in _built:
             _built.clear()
-            _built[pid] = build(environment.load())
+            _built[pid] = build(Settings.load())
         return _built[pid]

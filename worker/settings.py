@@ -1,7 +1,6 @@
 """The environment as one frozen, typed object. Every problem is reported at once; secrets never show in a repr."""
 
 from enum import StrEnum
-from functools import cache
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -52,40 +51,15 @@ Secret = Annotated[SecretStr, AfterValidator(_filled)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings):
-    """Everything a worker can be told. `api_id` is read from `HMT_PASS_API_ID`, and so on; .env.example explains."""
+class BrokerSettings(BaseSettings):
+    """What reaches the broker: all that Flower has to know. Raises like Settings."""
 
     model_config = SettingsConfigDict(env_prefix="HMT_PASS_", frozen=True, extra="ignore")
 
-    api_id: Annotated[str, Field(min_length=1)]
-    api_secret: Secret
-    endpoint_url: HttpUrl = "https://cloudapi.linkface.cn"
-    timestamp_unit: TimestampUnit = TimestampUnit.MILLISECONDS
-    send: Send = Send.FILE
-
     redis_url: Annotated[RedisUrl, Field(validation_alias="REDIS_URL")] = SecretStr("redis://localhost:6379/0")
     broker_url: Annotated[RedisUrl | None, Field(validation_alias="BROKER_URL")] = None
-
-    results_bucket: str | None = None
-    results_prefix: str = "hmt-pass/"
-
     concurrency: Annotated[int, Field(ge=1, le=512)] = 32
-    connect_timeout_s: Seconds = 3.05
-    read_timeout_s: Seconds = 15.0
-    total_timeout_s: Seconds = 30.0
-    storage_timeout_s: Seconds = 10.0
-
-    max_attempts: Annotated[int, Field(ge=1)] = 8
-    max_possibly_charged: Annotated[int, Field(ge=1)] = 2
-    retry_base_s: Seconds = 2.0
-    retry_cap_s: Seconds = 60.0
-    max_age_s: Seconds = 6 * 3600.0
     visibility_timeout_s: Seconds = 300.0
-
-    dedupe_window_s: Annotated[int, Field(ge=0)] = 24 * 3600
-    result_ttl_s: Annotated[int, Field(ge=1)] = 24 * 3600
-    status_ttl_s: Annotated[int, Field(ge=1)] = 7 * 24 * 3600
-
     log_format: LogFormat = LogFormat.JSON
 
     @classmethod
@@ -97,6 +71,44 @@ class Settings(BaseSettings):
             lines = [_problem(item["loc"], item["msg"]) for item in error.errors()]
         raise SettingsError("the environment needs attention:\n" + "\n".join(lines))
 
+    @property
+    def broker(self) -> str:
+        """The broker's URL with its password; the same Redis unless told otherwise."""
+        return (self.broker_url or self.redis_url).get_secret_value()
+
+    @property
+    def redis(self) -> str:
+        """The URL of the Redis for job states, with its password."""
+        return self.redis_url.get_secret_value()
+
+
+class Settings(BrokerSettings):
+    """Everything a worker can be told. `api_id` is read from `HMT_PASS_API_ID`, and so on; .env.example explains."""
+
+    api_id: Annotated[str, Field(min_length=1)]
+    api_secret: Secret
+    endpoint_url: HttpUrl = "https://cloudapi.linkface.cn"
+    timestamp_unit: TimestampUnit = TimestampUnit.MILLISECONDS
+    send: Send = Send.FILE
+
+    results_bucket: str | None = None
+    results_prefix: str = "hmt-pass/"
+
+    connect_timeout_s: Seconds = 3.05
+    read_timeout_s: Seconds = 15.0
+    total_timeout_s: Seconds = 30.0
+    storage_timeout_s: Seconds = 10.0
+
+    max_attempts: Annotated[int, Field(ge=1)] = 8
+    max_possibly_charged: Annotated[int, Field(ge=1)] = 2
+    retry_base_s: Seconds = 2.0
+    retry_cap_s: Seconds = 60.0
+    max_age_s: Seconds = 6 * 3600.0
+
+    dedupe_window_s: Annotated[int, Field(ge=0)] = 24 * 3600
+    result_ttl_s: Annotated[int, Field(ge=1)] = 24 * 3600
+    status_ttl_s: Annotated[int, Field(ge=1)] = 7 * 24 * 3600
+
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         if self.total_timeout_s < self.connect_timeout_s:
@@ -107,16 +119,6 @@ class Settings(BaseSettings):
                 "below that the broker hands out jobs that still run"
             )
         return self
-
-    @property
-    def broker(self) -> str:
-        """The broker's URL with its password; the same Redis unless told otherwise."""
-        return (self.broker_url or self.redis_url).get_secret_value()
-
-    @property
-    def redis(self) -> str:
-        """The URL of the Redis for job states, with its password."""
-        return self.redis_url.get_secret_value()
 
     @property
     def lease_s(self) -> float:
@@ -132,9 +134,3 @@ def _problem(location: tuple[int | str, ...], message: str) -> str:
     name = str(location[0])
     variable = name if name.isupper() else f"HMT_PASS_{name.removeprefix('HMT_PASS_').upper()}"
     return f"- {variable}: {text}"
-
-
-@cache
-def load() -> Settings:
-    """The settings of this process, read once."""
-    return Settings.load()

@@ -3,14 +3,13 @@
 import click
 
 from hmt_pass.producer import Producer
-from worker import settings
 from worker.commands.output import show, table, with_json
 from worker.services import services
 
 
 def _producer() -> Producer:
-    environment = settings.load()
-    return Producer(environment.redis, environment.broker)
+    settings = services().settings
+    return Producer(settings.redis, settings.broker)
 
 
 @click.command()

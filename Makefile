@@ -1,0 +1,76 @@
+# Needs GNU make and python3 3.11 or later with pip or venv. The rest is fetched into .boot and .venv, without root.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+UV_VERSION := 0.13.9
+UV := .boot/bin/uv
+UV_READY := .boot/uv-$(UV_VERSION).dist-info/METADATA
+
+export UV_PROJECT_ENVIRONMENT ?= .venv
+export UV_PYTHON_DOWNLOADS := never
+# An active environment of something else is not ours to change.
+unexport VIRTUAL_ENV
+BIN := $(UV_PROJECT_ENVIRONMENT)/bin
+RUN := $(BIN)/python
+SYNCED := $(UV_PROJECT_ENVIRONMENT)/.synced
+
+# Not `:=`, so that only the set-up looks for an interpreter. A name on PATH may be a shim that does not run: ask each.
+PYTHON = $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys.executable)' 2>/dev/null && break; done)
+NO_PYTHON := python3 is missing or older than 3.11. Debian 12, Ubuntu 24.04 or later: apt install python3. macOS: brew install python
+NO_PIP := python3 has neither pip nor venv. Debian, Ubuntu: apt install python3-pip
+
+.PHONY: help setup demo up test style check bench codes clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: $(SYNCED) ## install everything into .venv; the other targets do it by themselves
+
+demo: setup ## run the main job on a dozen drawn permits and show what came out
+	@$(RUN) -m local demo
+
+up: setup ## start Redis, S3, endpoint, worker and Flower, and keep them until Ctrl-C
+	@$(RUN) -m local up
+
+test: setup ## run all tests, with the coverage gate
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+style: setup ## check format, lint, types, import layers and generated files
+	@$(BIN)/ruff format --quiet --diff
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(RUN) -m hmt_pass.codes | diff -u docs/codes.md - || { echo 'docs/codes.md is stale: run make codes' >&2; exit 1; }
+
+check: style test ## what CI runs: style, then test
+
+bench: setup ## measure what a job costs
+	@$(RUN) -m bench
+
+codes: setup ## write docs/codes.md again from hmt_pass/codes.py
+	@$(RUN) -m hmt_pass.codes > docs/codes.md
+
+clean: ## remove whatever make and the tests have made
+	@rm -rf .boot .venv .local .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment that exists keeps its interpreter.
+$(SYNCED): pyproject.toml uv.lock $(UV_READY)
+	@test -x $(RUN) -o -n "$(PYTHON)" || { echo '$(NO_PYTHON)' >&2; exit 1; }
+	@$(UV) sync --quiet --all-extras --frozen $(if $(wildcard $(RUN)),,--python $(PYTHON))
+	@touch $@
+
+# pip into a folder of our own: no root, and nothing that an externally managed Python (PEP 668) forbids.
+$(UV_READY):
+	@test -n "$(PYTHON)" || { echo '$(NO_PYTHON)' >&2; exit 1; }
+	@rm -rf .boot
+	@python=$(PYTHON); \
+	if ! $$python -m pip --version >/dev/null 2>&1; then \
+		$$python -m venv .boot/pip >/dev/null 2>&1 || { rm -rf .boot/pip; echo '$(NO_PIP)' >&2; exit 1; }; \
+		python=.boot/pip/bin/python; \
+	fi; \
+	$$python -m pip install -qq --disable-pip-version-check --upgrade --target .boot uv==$(UV_VERSION)

@@ -1,0 +1,118 @@
+"""The routes: the API's one path, its health, and with --faults the fault switch. HTTP 200 for every business code."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from hmt_pass.codes import Code
+from hmt_pass.endpoint import answers, parameters
+from hmt_pass.endpoint.answers import Answer, RefusedError
+from hmt_pass.endpoint.call import Caller
+from hmt_pass.endpoint.faults import AFTER, BEFORE, Faults
+
+PATH = "/v2/ocr/hmt_pass"
+
+log = logging.getLogger(__name__)
+
+DropConnection = Callable[[Request], None]
+"""Closes the connection of a request at once; what the server offers for the fault `drop`."""
+
+
+def create(caller: Caller, faults: Faults | None = None, drop_connection: DropConnection | None = None) -> Starlette:
+    """The application. With `faults` it also serves /_faults; `drop_connection` is needed for the fault `drop`."""
+    routes = _Routes(caller, faults or Faults(), drop_connection)
+    admin = [Route("/_faults", routes.faults, methods=["GET", "POST", "DELETE"])] if faults else []
+    served = [Route(PATH, routes.recognize, methods=["POST"]), Route("/healthz", routes.healthz), *admin]
+    every_other = Route("/{path:path}", routes.wrong_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        caller.close()
+
+    return Starlette(routes=[*served, every_other], lifespan=lifespan)
+
+
+class _Routes:
+    def __init__(self, caller: Caller, faults: Faults, drop_connection: DropConnection | None) -> None:
+        self._caller, self._faults, self._drop_connection = caller, faults, drop_connection
+
+    async def recognize(self, request: Request) -> Response:
+        """Answer one call, with the faults that are set."""
+        started_s = time.monotonic()
+        self._faults.calls += 1
+        drop = self._faults.take_drop()
+        if drop == BEFORE:
+            return self._drop(request)
+        try:
+            sequence_id, answer = await self._answer(request)
+        except ClientDisconnect:  # in the middle of its body: there is nobody to answer, and nothing to charge
+            return Response()
+        self._faults.charged += answer.charged
+        _log(answer, sequence_id, time.monotonic() - started_s)
+        return self._drop(request) if drop == AFTER else JSONResponse(answer.body)
+
+    async def _answer(self, request: Request) -> tuple[str, Answer]:
+        """The call's sequence_id, as far as it could be read, and its answer."""
+        try:
+            body = await _body(request)
+            content_type = request.headers.get("Content-Type", "")
+            # A large body takes a while to parse, and the event loop has other callers.
+            sent = await asyncio.to_thread(parameters.parse, request.scope["query_string"], content_type, body)
+        except RefusedError as refusal:
+            return "", answers.refused(refusal)
+        sequence_id = sent.get("sequence_id")
+        await asyncio.sleep(self._faults.take_latency_s())
+        if code := self._faults.take_code():
+            return sequence_id, answers.forced(code, sent.source)
+        return sequence_id, await self._caller.answer(sent)
+
+    def _drop(self, request: Request) -> Response:
+        if self._drop_connection is None:
+            raise RuntimeError("this server cannot drop a connection")
+        self._drop_connection(request)
+        return Response()
+
+    async def healthz(self, _: Request) -> Response:
+        """200 once the models are loaded."""
+        return PlainTextResponse("ok\n")
+
+    async def wrong_path(self, _: Request) -> Response:
+        """Business code 1012, also for the right path with another method than POST."""
+        return JSONResponse(answers.refused(RefusedError(Code.BAD_PATH)).body)
+
+    async def faults(self, request: Request) -> Response:
+        """Set, show or clear the faults; 400 for a body that is no fault."""
+        if request.method == "DELETE":
+            self._faults.clear()
+        if request.method == "POST":
+            try:
+                self._faults.set(dict(json.loads(await _body(request))))
+            except (ValueError, TypeError) as error:
+                return PlainTextResponse(f"{error}\n", status_code=400)
+        return JSONResponse(self._faults.describe())
+
+
+async def _body(request: Request) -> bytes:
+    """The body. Raises RefusedError 1013 when it is larger than any allowed call; the rest is then not read."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > parameters.MAX_BODY_BYTES:
+            raise RefusedError(Code.IMAGE_TOO_LARGE, image="file")
+    return bytes(body)
+
+
+def _log(answer: Answer, sequence_id: str, elapsed_s: float) -> None:
+    """One line a call: ids, code and time. The caller chose the sequence_id, so it must not be able to forge a line."""
+    shown = "".join(letter if letter.isalnum() or letter in "-_.:" else "?" for letter in sequence_id[:80])
+    ids = f"request_id={answer.body['request_id']} sequence_id={shown}"
+    log.info("call %s code=%s ms=%d", ids, answer.code, elapsed_s * 1000)

@@ -1,0 +1,47 @@
+"""Fetching the image that the parameter `url` names."""
+
+import time
+
+import requests
+
+from hmt_pass import image
+from hmt_pass.codes import Code
+from hmt_pass.endpoint.answers import RefusedError
+
+TIME_LIMIT_S = 5.0
+"""For the whole download (API text, section 2)."""
+
+_CHUNK_BYTES = 64 * 1024
+_MAX_REDIRECTS = 5
+
+
+def download(url: str, time_limit_s: float = TIME_LIMIT_S) -> bytes:
+    """The bytes behind an http or https address.
+
+    Raises RefusedError: 1005 when they are not here in time, 1013 when there are more than an image may have, 1006 for
+    everything else. A server that drips single header bytes can hold the thread longer than the limit, so the caller
+    bounds its own wait too.
+    """
+    deadline_s = time.monotonic() + time_limit_s
+    with requests.Session() as session:
+        session.trust_env = False
+        session.max_redirects = _MAX_REDIRECTS
+        try:
+            with session.get(url, stream=True, timeout=time_limit_s) as response:
+                response.raise_for_status()
+                return _body(response, deadline_s)
+        except (requests.RequestException, ValueError) as error:
+            late = isinstance(error, requests.Timeout) or time.monotonic() >= deadline_s
+            code = Code.DOWNLOAD_TIMEOUT if late else Code.DOWNLOAD_FAILED
+            raise RefusedError(code) from None
+
+
+def _body(response: requests.Response, deadline_s: float) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > image.MAX_BYTES:
+            raise RefusedError(Code.IMAGE_TOO_LARGE, image="url")
+        if time.monotonic() >= deadline_s:
+            raise RefusedError(Code.DOWNLOAD_TIMEOUT)
+    return bytes(body)

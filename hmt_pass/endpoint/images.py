@@ -1,0 +1,49 @@
+"""Images that were sent before, kept in memory under their `image_id`."""
+
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+
+MAX_BYTES = 64 * 1024 * 1024
+LIFETIME_S = 3600.0
+
+
+class ImageStore:
+    """Bytes by image_id, bounded in bytes and lifetime; the oldest go first. Safe to share between threads."""
+
+    def __init__(
+        self,
+        max_bytes: int = MAX_BYTES,
+        lifetime_s: float = LIFETIME_S,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_bytes, self._lifetime_s, self._now_s = max_bytes, lifetime_s, now_s
+        self._images: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def put(self, image: bytes) -> str:
+        """Keep `image` and return its id, 32 hex digits."""
+        image_id = uuid.uuid4().hex
+        with self._lock:
+            self._images[image_id] = (self._now_s(), image)
+            self._bytes += len(image)
+            self._forget()
+        return image_id
+
+    def get(self, image_id: str) -> bytes | None:
+        """The image under this id, or None when it was never here or is here no longer."""
+        with self._lock:
+            self._forget()
+            return self._images.get(image_id, (0.0, None))[1]
+
+    def _forget(self) -> None:
+        oldest_s = self._now_s() - self._lifetime_s
+        while self._images:
+            image_id, (stored_s, image) = next(iter(self._images.items()))
+            if stored_s >= oldest_s and self._bytes <= self._max_bytes:
+                return
+            del self._images[image_id]
+            self._bytes -= len(image)
