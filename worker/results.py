@@ -25,6 +25,9 @@ from worker.services import Services
 from worker.storage import Photo
 
 
+BEING_READ_S = 1.0  # about as long as a call takes
+
+
 @dataclass(slots=True)
 class Attempt:
     """One call of the endpoint; the task puts the reply in."""
@@ -66,14 +69,14 @@ class Ours:
         Raises SnoozedError while another worker has the same content and flag read.
         """
         self._photo = documents.source(photo.image, photo.sha256, photo.etag, photo.version_id)
+        if self._copy_known():
+            yield True
+            return
         lease = keys.content_claim(photo.sha256, self.job.flag)
         if not self._claims.lock(lease, self.claim.token):
-            raise SnoozedError("the same image is being read for another job", LOOK_AGAIN_S / 2)
+            raise SnoozedError("the same image is being read for another job", BEING_READ_S)
         try:
-            original = self._known()
-            if original:
-                self._keep(original)
-            yield original is not None
+            yield self._copy_known()  # it may have become known before the lease was ours
         finally:
             self._claims.unlock(lease, self.claim.token)
 
@@ -114,8 +117,14 @@ class Ours:
         attempts = self._claims.attempts(self.job.job_id)
         self._keep(documents.rejected(self.job, self._photo, code, reason, attempts, now()))
 
+    def _copy_known(self) -> bool:
+        """Finish with the reading of the same content and flag, if there is one within the window."""
+        known = self._known()
+        if known:
+            self._keep(known)
+        return known is not None
+
     def _known(self) -> Document | None:
-        """The document of the job that had the same content and flag read within the window."""
         text = self._store.get(keys.content(self._photo["sha256"] or "", self.job.flag))
         if not text:
             return None

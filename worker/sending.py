@@ -1,15 +1,11 @@
 """What of a photo goes to the endpoint: the one argument of `Client.recognize` that HMT_PASS_SEND chooses."""
 
 import base64
-import threading
 from typing import TypedDict
 
 from hmt_pass import image
 from worker.settings import Send
 from worker.storage import Photo, Storage
-
-# A repair holds up to 110 MB of pixels; 64 threads at once would hold 7 GB.
-REPAIRS_AT_ONCE = 2
 
 
 class Source(TypedDict, total=False):
@@ -26,15 +22,13 @@ class Sender:
     def __init__(self, send: Send, storage: Storage) -> None:
         self._send = send
         self._storage = storage
-        self._repairs = threading.BoundedSemaphore(REPAIRS_AT_ONCE)
 
     def source(self, photo: Photo) -> Source:
         """The argument for one photo; raises ImageRejectedError.
 
         A presigned URL gives the object as it lies in S3, so a photo that had to be repaired goes as a file instead.
         """
-        with self._repairs:
-            body = image.prepare(photo.body)
+        body = image.prepare(photo.body)
         if self._send is Send.URL and body == photo.body:
             return {"url": self._storage.presign(photo.image)}
         return {"image_base64": base64.b64encode(body).decode()} if self._send is Send.BASE64 else {"image": body}

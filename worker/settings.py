@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from hmt_pass.errors import SettingsError
 from hmt_pass.signing import TimestampUnit
 
+MARGIN_S = 5.0  # what a job takes beside its calls of endpoint and S3
 REDIS_SCHEMES = ("redis://", "rediss://")
 
 
@@ -59,7 +60,7 @@ class BrokerSettings(BaseSettings):
     redis_url: Annotated[RedisUrl, Field(validation_alias="REDIS_URL")] = SecretStr("redis://localhost:6379/0")
     broker_url: Annotated[RedisUrl | None, Field(validation_alias="BROKER_URL")] = None
     concurrency: Annotated[int, Field(ge=1, le=512)] = 32
-    visibility_timeout_s: Seconds = 300.0
+    visibility_timeout_s: Seconds = 120.0
     log_format: LogFormat = LogFormat.JSON
 
     @classmethod
@@ -113,17 +114,17 @@ class Settings(BrokerSettings):
     def _times_fit(self) -> Self:
         if self.total_timeout_s < self.connect_timeout_s:
             raise ValueError("HMT_PASS_TOTAL_TIMEOUT_S must not be below HMT_PASS_CONNECT_TIMEOUT_S")
-        if self.visibility_timeout_s < 2 * self.lease_s:
+        if self.visibility_timeout_s < self.lease_s + MARGIN_S:
             raise ValueError(
-                f"HMT_PASS_VISIBILITY_TIMEOUT_S must be at least {2 * self.lease_s:g}, twice the longest run of a job: "
-                "below that the broker hands out jobs that still run"
+                f"HMT_PASS_VISIBILITY_TIMEOUT_S must be at least {self.lease_s + MARGIN_S:g}, the longest run of a job, "
+                "or the broker hands out jobs that still run"
             )
         return self
 
     @property
     def lease_s(self) -> float:
         """The longest a job may run, which is how long its claim lasts: one call, S3 get and put, and a margin."""
-        return self.total_timeout_s + 4 * (self.storage_timeout_s + 3.0) + 5.0
+        return self.total_timeout_s + 4 * (self.storage_timeout_s + 3.0) + MARGIN_S
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:

@@ -15,7 +15,6 @@ from hmt_pass.errors import (
     HmtPassError,
     ImageRejectedError,
     ObjectDeniedError,
-    ObjectMissingError,
     StorageError,
     StoreError,
 )
@@ -50,7 +49,7 @@ class Settling:
                 error, ours = SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S), None
             try:
                 self._carry_out(error, ours)
-            except (StorageError, ObjectDeniedError, ObjectMissingError) as failed:
+            except (StorageError, ObjectDeniedError) as failed:
                 self.retry(failed)
         except StoreError as failed:
             self.give_back(failed)

@@ -93,15 +93,18 @@ class Storage:
             )
 
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
-        """Write a document, replacing what was there; returns its s3:// address. Raises like `get`."""
+        """Write a document, replacing what was there; returns its s3:// address.
+
+        Raises ObjectDeniedError and StorageError; a bucket that does not exist is the latter, because a result that was
+        paid for waits until somebody has created it.
+        """
         address = f"s3://{bucket}/{key}"
-        with _translated(address):
-            self._client.put_object(
-                Bucket=bucket,
-                Key=key,
-                Body=json.dumps(document, ensure_ascii=False, indent=1).encode(),
-                ContentType="application/json",
-            )
+        body = json.dumps(document, ensure_ascii=False, indent=1).encode()
+        try:
+            with _translated(address):
+                self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+        except ObjectMissingError as error:
+            raise StorageError(f"{error}: create the bucket or set HMT_PASS_RESULTS_BUCKET") from None
         return address
 
     def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:

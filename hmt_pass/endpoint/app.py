@@ -26,8 +26,8 @@ DropConnection = Callable[[Request], None]
 """Closes the connection of a request at once; what the server offers for the fault `drop`."""
 
 
-def create(caller: Caller, faults: Faults | None = None, drop_connection: DropConnection | None = None) -> Starlette:
-    """The application. With `faults` it also serves /_faults; `drop_connection` is needed for the fault `drop`."""
+def create(caller: Caller, drop_connection: DropConnection, faults: Faults | None = None) -> Starlette:
+    """The application. With `faults` it also serves /_faults; `drop_connection` carries out the fault `drop`."""
     routes = _Routes(caller, faults or Faults(), drop_connection)
     admin = [Route("/_faults", routes.faults, methods=["GET", "POST", "DELETE"])] if faults else []
     served = [Route(PATH, routes.recognize, methods=["POST"]), Route("/healthz", routes.healthz), *admin]
@@ -42,7 +42,7 @@ def create(caller: Caller, faults: Faults | None = None, drop_connection: DropCo
 
 
 class _Routes:
-    def __init__(self, caller: Caller, faults: Faults, drop_connection: DropConnection | None) -> None:
+    def __init__(self, caller: Caller, faults: Faults, drop_connection: DropConnection) -> None:
         self._caller, self._faults, self._drop_connection = caller, faults, drop_connection
 
     async def recognize(self, request: Request) -> Response:
@@ -76,8 +76,6 @@ class _Routes:
         return sequence_id, await self._caller.answer(sent)
 
     def _drop(self, request: Request) -> Response:
-        if self._drop_connection is None:
-            raise RuntimeError("this server cannot drop a connection")
         self._drop_connection(request)
         return Response()
 

@@ -3,6 +3,7 @@
 import time
 
 import requests
+import urllib3
 
 from hmt_pass import image
 from hmt_pass.codes import Code
@@ -30,15 +31,17 @@ def download(url: str, time_limit_s: float = TIME_LIMIT_S) -> bytes:
             with session.get(url, stream=True, timeout=time_limit_s) as response:
                 response.raise_for_status()
                 return _body(response, deadline_s)
-        except (requests.RequestException, ValueError) as error:
-            late = isinstance(error, requests.Timeout) or time.monotonic() >= deadline_s
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            slow = isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError)
+            late = slow or time.monotonic() >= deadline_s
             code = Code.DOWNLOAD_TIMEOUT if late else Code.DOWNLOAD_FAILED
             raise RefusedError(code) from None
 
 
 def _body(response: requests.Response, deadline_s: float) -> bytes:
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
+    # read1 gives what is there; iter_content would wait for a whole chunk and let a dripping server miss the deadline.
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         body += chunk
         if len(body) > image.MAX_BYTES:
             raise RefusedError(Code.IMAGE_TOO_LARGE, image="url")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hmt_pass.endpoint.page import likeness
 from hmt_pass.endpoint.pinyin import SEPARATOR, readings, spells
-from hmt_pass.endpoint.recognition import Alphabet, alternatives, decode
+from hmt_pass.endpoint.recognition import Alphabet, alternatives
 from hmt_pass.endpoint.text import Line
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ,"
@@ -15,6 +15,9 @@ _MIN_PROBABILITY = 0.02  # below it a character that fits the pinyin was a wrong
 _SURE = 0.8
 _NEARLY = 0.75
 _MAX_SPELLINGS = 256
+
+Choices = list[list[tuple[str, float]]]
+"""For each character what it can be, with probabilities, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +32,35 @@ class Name:
 def read(characters: Line | None, pinyin: Line | None, standard: Alphabet, letters: Alphabet) -> Name:
     """The name out of its two lines; a part is empty when its line is missing or not trusted."""
     choices = alternatives(characters.probabilities, standard, _CHOICES) if characters else []
-    text = "".join(choice[0][0] for choice in choices)
-    # Every character must be sure: one look-alike among three sure ones would pass an average.
-    sure = all(choice[0][1] >= _SURE for choice in choices)
-    if not pinyin:
-        return Name(text if sure else "")
-    spelt = decode(pinyin.probabilities, letters)
-    latin = spelt.text.replace(",", "")
-    if spells(latin, text):
-        return Name(text, latin, agree=True)
+    spelling = alternatives(pinyin.probabilities, letters, 1) if pinyin else []
+    name, latin = _best(choices), _best(spelling).replace(",", "")
+    if spells(latin, name):
+        return Name(name, latin, agree=True)
     if respelt := _nearest(choices, latin):
         return Name(respelt, latin, agree=True)
-    if sure and (corrected := _nearest_spelling(text, latin)):
-        return Name(text, corrected, agree=True)
-    return Name(text if sure else "", latin if spelt.confidence >= _SURE else "")
+    name, latin = (name if _is_sure(choices) else ""), (latin if _is_sure(spelling) else "")
+    if not (name and latin):
+        return _completed(name, latin, _best(spelling).replace(",", ""))
+    # Both sure and not the same: a rare character looks to the recognizer like a common one, beyond doubt.
+    return Name("", latin)
 
 
-def _nearest(choices: list[list[tuple[str, float]]], pinyin: str) -> str:
+def _best(choices: Choices) -> str:
+    return "".join(choice[0][0] for choice in choices)
+
+
+def _is_sure(choices: Choices) -> bool:
+    """Whether every character is sure: one look-alike among three sure ones would pass an average."""
+    return all(choice[0][1] >= _SURE for choice in choices)
+
+
+def _completed(name: str, pinyin: str, doubtful: str) -> Name:
+    """A sure name with the reading of it that is nearest to its doubtful pinyin, else the two halves as they are."""
+    corrected = _nearest_spelling(name, doubtful) if name else ""
+    return Name(name, corrected or pinyin, agree=bool(corrected))
+
+
+def _nearest(choices: Choices, pinyin: str) -> str:
     """The most probable name that `pinyin` spells, one of the choices for each character; empty when there is none."""
     best = {0: (1.0, "")}
     for choice in choices:

@@ -85,8 +85,7 @@ def alternatives(probabilities: Floats, alphabet: Alphabet, count: int) -> list[
     runs = [run for run in np.split(np.arange(len(best)), edges) if len(run) and best[run[0]] != 0]
     found = []
     for run in runs:
-        peaks = narrowed[run].max(axis=0)
-        peaks[0] = 0.0
-        top = np.argsort(-peaks)[:count]
-        found.append([(alphabet.characters[index], float(peaks[index])) for index in top])
+        peaks = narrowed[run, 1:].max(axis=0)  # without the blank
+        top = np.argsort(-peaks)[:count] + 1
+        found.append([(alphabet.characters[index], float(peaks[index - 1])) for index in top])
     return found

@@ -18,7 +18,7 @@ class Server(uvicorn.Server):
     def __init__(self, caller: Caller, host: str, port: int, faults: Faults | None = None) -> None:
         connections = Connections()
         config = uvicorn.Config(
-            app.create(caller, faults, connections.drop),
+            app.create(caller, connections.drop, faults),
             host=host,
             port=port,
             http=connections.protocol,

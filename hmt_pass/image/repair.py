@@ -73,7 +73,7 @@ def _upright(decoded: Image.Image, structure: Structure | None) -> Image.Image:
 
     HEIF and TIFF come upright from their decoder.
     """
-    turn = _TURNS.get(structure.orientation if structure else orientation(decoded.info.get("exif", b"")))
+    turn = _TURNS.get(structure.orientation if structure else orientation(decoded.info.get("exif") or b""))
     profile = decoded.info.get("icc_profile") or b""
     image = _plain(decoded)
     keeps_profile = image is decoded and len(profile) <= _MAX_PROFILE_BYTES

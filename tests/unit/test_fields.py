@@ -3,6 +3,8 @@
 import random
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,12 +12,14 @@ import pytest
 from hmt_pass.endpoint import card, fields, names, page, pinyin
 from hmt_pass.endpoint.card import Box, Kind
 from hmt_pass.endpoint.fields import Alphabets, Fields
-from hmt_pass.endpoint.geometry import Floats
+from hmt_pass.endpoint.geometry import Floats, Picture
 from hmt_pass.endpoint.machine_readable import CHARACTERS
+from hmt_pass.endpoint.reader import FIRST_LOOK_PX, SECOND_LOOK_PX, Reader
 from hmt_pass.endpoint.recognition import Alphabet
 from hmt_pass.endpoint.specimen import Identity, invent
 from hmt_pass.endpoint.specimen.people import PersonName
-from hmt_pass.endpoint.text import Line
+from hmt_pass.endpoint.text import Line, TextReader
+from hmt_pass.permit import Permit
 
 ALL = sorted({*pinyin.characters(), *names.LETTERS, *CHARACTERS, *".-·往来港澳台湾"})
 KNOWN = {character: index for index, character in enumerate(ALL, start=1)}
@@ -185,13 +189,21 @@ def test_a_name_that_neither_is_sure_nor_spelled_stays_empty() -> None:
 
 
 def test_a_sure_name_corrects_its_pinyin() -> None:
-    found = read(lines_of(IDENTITY) | {"pinyin": line("CHEN,LUIU", card.PINYIN)})
-    assert (found.permit.name_chn, found.permit.name_eng) == ("陈露露", "CHENLULU")
+    unsure = line("CHEN,LUIU", card.PINYIN, {7: {"I": 0.6, "L": 0.3}})
+    found = read(lines_of(IDENTITY) | {"pinyin": unsure})
+    assert (found.permit.name_chn, found.permit.name_eng, found.names_agree) == ("陈露露", "CHENLULU", True)
 
 
-def test_a_sure_name_does_not_vouch_for_a_pinyin_of_somebody_else() -> None:
-    found = read(lines_of(IDENTITY) | {"pinyin": line("WANG,XIAO", card.PINYIN)})
-    assert (found.permit.name_chn, found.permit.name_eng, found.names_agree) == ("陈露露", "WANGXIAO", False)
+def test_a_rare_character_read_as_a_common_one_leaves_the_name_empty() -> None:
+    rare = {"name": line("马烟诚", card.NAME), "pinyin": line("MA,YONGCHENG", card.PINYIN)}
+    found = read(lines_of(IDENTITY) | rare)
+    assert (found.permit.name_chn, found.permit.name_eng, found.names_agree) == ("", "MAYONGCHENG", False)
+
+
+def test_a_sure_name_is_kept_without_a_pinyin_that_is_not_its_own() -> None:
+    other = line("WANG,XIAO", card.PINYIN, {0: {"W": 0.5, "V": 0.4}})
+    found = read(lines_of(IDENTITY) | {"pinyin": other})
+    assert (found.permit.name_chn, found.permit.name_eng, found.names_agree) == ("陈露露", "", False)
 
 
 @pytest.mark.parametrize(
@@ -212,3 +224,49 @@ def test_a_minority_name_keeps_its_dot() -> None:
     identity = replace(IDENTITY, name=PersonName("买买提·艾力", "MAIMAITI,AILI"))
     found = read(lines_of(identity) | {"name": line("买买提·交力", card.NAME, {4: {"交": 0.5, "艾": 0.4}})})
     assert (found.permit.name_chn, found.permit.name_eng) == ("买买提·艾力", "MAIMAITIAILI")
+
+
+class Looks:
+    """A text reader that sees the given lines, look after look."""
+
+    def __init__(self, *looks: dict[str, Line]) -> None:
+        self.recognizer = SimpleNamespace(known=KNOWN)
+        self.looks = [list(look.values()) for look in looks]
+        self.sizes: list[tuple[tuple[int, ...], int]] = []
+
+    def lines(self, picture: Picture, long_side_px: int) -> list[Line]:
+        self.sizes.append((picture.shape[:2], long_side_px))
+        return self.looks.pop(0)
+
+
+def look_at(*looks: dict[str, Line]) -> tuple[Permit | None, list[tuple[tuple[int, ...], int]]]:
+    text = Looks(*looks)
+    found = Reader(cast(TextReader, text)).read_pixels(np.zeros((1000, 1600, 3), np.uint8))
+    return (found.permit if found else None), text.sizes
+
+
+def test_a_card_that_proves_itself_is_looked_at_once() -> None:
+    assert look_at(lines_of(IDENTITY)) == (IDENTITY.permit, [((1000, 1600), FIRST_LOOK_PX)])
+
+
+def test_a_card_that_does_not_is_flattened_for_a_second_look() -> None:
+    first = without(lines_of(IDENTITY), "sex", "code")
+    permit, sizes = look_at(first, without(lines_of(IDENTITY), "place"))
+    assert (permit, sizes[1]) == (IDENTITY.permit, ((891, 1365), SECOND_LOOK_PX))
+
+
+def test_lines_that_do_not_show_where_the_card_lies_are_looked_at_again_as_they_are() -> None:
+    lost = {"name": line("陈露露", card.NAME)}
+    assert look_at(lost, lines_of(IDENTITY)) == (
+        IDENTITY.permit,
+        [((1000, 1600), FIRST_LOOK_PX), ((1000, 1600), SECOND_LOOK_PX)],
+    )
+
+
+def test_a_picture_without_text_is_looked_at_once_and_is_no_permit() -> None:
+    assert look_at({}) == (None, [((1000, 1600), FIRST_LOOK_PX)])
+
+
+def test_too_few_fields_are_no_permit() -> None:
+    few = {"title": line(Kind.TAIWAN.title, card.TITLE), "number": line("L12345678", card.NUMBER)}
+    assert look_at(few, few)[0] is None

@@ -22,7 +22,7 @@ _MARK = "样本 SPECIMEN"
 def paint(identity: Identity, rng: random.Random) -> Image.Image:
     """The card as an RGB image of SCALE px per card unit. `rng` decides on typeface and pattern alone."""
     face = Image.new("RGB", (card.WIDTH * SCALE, card.HEIGHT * SCALE), _GROUND[identity.kind])
-    _guilloche(face, rng)
+    _guilloche(face, _GROUND[identity.kind], rng)
     _portraits(face, rng)
     _mark(face)
     pen = _Pen(face, rng.choice((fonts.SANS, fonts.SERIF)))
@@ -75,12 +75,9 @@ def _print_values(pen: _Pen, identity: Identity) -> None:
     pen.line(identity.place, card.PLACE, 26)
 
 
-def _guilloche(face: Image.Image, rng: random.Random) -> None:
+def _guilloche(face: Image.Image, ground: tuple[int, int, int], rng: random.Random) -> None:
     """Fine waves behind everything, so that the ground is not plain."""
     draw = ImageDraw.Draw(face)
-    ground = face.getpixel((0, 0))
-    if not isinstance(ground, tuple):
-        raise TypeError("a card is painted in RGB")
     ink = tuple(max(0, channel - rng.randrange(10, 26)) for channel in ground)
     for start in range(-card.HEIGHT, card.WIDTH, rng.randrange(14, 26)):
         bend = rng.randrange(40, 160)

@@ -1,0 +1,295 @@
+"""What a worker connects to, without a network: storage, endpoint and Redis in memory, and a way to run one job.
+
+tests/contract holds FakeStorage and the fake Store to what the real ones do.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import fakeredis
+import pytest
+import redis
+from celery.exceptions import Reject, Retry
+from PIL import Image
+from pydantic import SecretStr
+
+from hmt_pass import keys
+from hmt_pass.codes import Code
+from hmt_pass.errors import HmtPassError, ImageRejectedError, ObjectChangedError, ObjectMissingError
+from hmt_pass.job import Job
+from hmt_pass.permit import Flag, Reply
+from hmt_pass.producer import Producer
+from hmt_pass.status import Status
+from hmt_pass.store import Store
+from tasks.recognize import recognize
+from worker.claims import Claims
+from worker.dead_letters import DeadLetters
+from worker.delayed import Delayed
+from worker.documents import Document
+from worker.envelope import TaskMessage
+from worker.hold import Hold
+from worker.outcomes import DeadLetteredError
+from worker.retry import RetryPolicy
+from worker.sending import Sender
+from worker.services import Services
+from worker.settings import Settings
+from worker.storage import Photo
+
+BUCKET = "photos"
+API_SECRET = "the-secret-of-the-account"
+PERMIT = {
+    "address": "黑龙江",
+    "birthday": "19880229",
+    "cardNum": "C98765432",
+    "nameChn": "欧阳试样",
+    "nameEng": "OUYANG,SHIYANG",
+    "sex": "女",
+    "validDate": "20190118-20290117",
+}
+Answer = Reply | BaseException | Callable[[], Reply]
+
+
+def jpeg(content: str = "a photo", size_px: tuple[int, int] = (64, 40)) -> bytes:
+    """A small JPEG that the endpoint takes as it is; another `content` gives other bytes."""
+    file = io.BytesIO()
+    Image.new("RGB", size_px, tuple(hashlib.sha256(content.encode()).digest()[:3])).save(file, "JPEG")
+    return file.getvalue()
+
+
+def reply(code: str = "0000", *, data: object = PERMIT, **more: object) -> Reply:
+    """An answer of the endpoint, shaped as in the API text's examples."""
+    paid = code == Code.OK.value
+    body = {"code": code, "msg": "a message", "charge": 1 if paid else 2, "request_id": f"TID-{code}"}
+    return Reply.from_wire({**body, **({"data": data} if paid else {}), **more})
+
+
+class FakeClient:
+    """Answers by its script, one entry a call, then always with a permit. Keeps the calls and counts the charges."""
+
+    def __init__(self, *script: Answer) -> None:
+        self.script = list(script)
+        self.calls: list[dict[str, Any]] = []
+        self.charges = 0
+
+    def recognize(self, image: bytes | None = None, **options: object) -> Reply:
+        """The next entry: a reply is given, an exception is raised, a function is called."""
+        self.calls.append({"image": image, **options})
+        entry = self.script.pop(0) if self.script else reply()
+        if isinstance(entry, BaseException):
+            raise entry
+        answer = entry if isinstance(entry, Reply) else entry()
+        self.charges += answer.charged
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    body: bytes
+    version_id: str | None
+
+    @property
+    def etag(self) -> str:
+        return hashlib.md5(self.body).hexdigest()
+
+
+class FakeStorage:
+    """worker.storage.Storage in memory. What stands in `get_error` or `put_error` is raised instead of an answer."""
+
+    def __init__(self, buckets: Iterable[str] = (BUCKET, "results"), versioned: Iterable[str] = ()) -> None:
+        self.buckets = set(buckets)
+        self.versioned = set(versioned)
+        self.objects: dict[tuple[str, str], list[_Object]] = {}
+        self.get_error: HmtPassError | None = None
+        self.put_error: HmtPassError | None = None
+        self.credentials = True
+
+    def put(self, bucket: str, key: str, body: bytes) -> str:
+        """Write an object as an uploader does; returns its etag."""
+        self.check(bucket)
+        versions = self.objects.setdefault((bucket, key), [])
+        if bucket not in self.versioned:
+            versions.clear()
+        versions.append(_Object(body, f"v{len(versions) + 1}" if bucket in self.versioned else None))
+        return versions[-1].etag
+
+    def get(self, image: Any, max_bytes: int, etag: str | None = None) -> Photo:  # noqa: ANN401  an ImageRef
+        if self.get_error:
+            raise self.get_error
+        found = self._find(image)
+        if etag and etag != found.etag:
+            raise ObjectChangedError(str(image))
+        if len(found.body) > max_bytes:
+            raise ImageRejectedError(Code.IMAGE_TOO_LARGE, f"the object is over {max_bytes} bytes")
+        return Photo(image, found.body, hashlib.sha256(found.body).hexdigest(), found.etag, found.version_id)
+
+    def presign(self, image: Any) -> str:  # noqa: ANN401  an ImageRef
+        return f"https://s3.example/{image.bucket}/{image.key}?X-Amz-Signature=0123456789abcdef"
+
+    def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
+        if self.put_error:
+            raise self.put_error
+        self.put(bucket, key, json.dumps(document, ensure_ascii=False).encode())
+        return f"s3://{bucket}/{key}"
+
+    def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
+        from hmt_pass.job import ImageRef
+
+        return cast("dict[str, Any]", json.loads(self.get(ImageRef.parse(address), max_bytes).body))
+
+    def has_credentials(self) -> bool:
+        return self.credentials
+
+    def check(self, bucket: str) -> None:
+        if bucket not in self.buckets:
+            raise ObjectMissingError(f"s3://{bucket}")
+
+    def _find(self, image: Any) -> _Object:  # noqa: ANN401  an ImageRef
+        versions = self.objects.get((image.bucket, image.key), [])
+        wanted = [item for item in versions if image.version_id in {None, item.version_id}]
+        if not wanted:
+            raise ObjectMissingError(str(image))
+        return wanted[-1]
+
+
+def fake_store(server: fakeredis.FakeServer | None = None) -> Store:
+    """hmt_pass.store.Store over a Redis in memory; `server.connected = False` is its outage."""
+    pool = redis.ConnectionPool(
+        connection_class=fakeredis.FakeConnection,
+        server=server or fakeredis.FakeServer(server_type="redis"),
+        decode_responses=True,
+        host="fake",
+        version=(7,),
+    )
+    return Store(connection_pool=pool)
+
+
+def fake_settings(**changes: object) -> Settings:
+    """The defaults, with nothing from the environment; for everything but the tests of Settings itself."""
+    return Settings.model_construct(**{"api_id": "an-id", "api_secret": SecretStr(API_SECRET), **changes})
+
+
+def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **settings: object) -> Services:
+    """The worker's services with the outer world replaced."""
+    chosen = fake_settings(**settings)
+    return Services(
+        settings=chosen,
+        worker="a-host:1",
+        store=store,
+        claims=Claims(store, chosen.lease_s, "a-host:1"),
+        hold=Hold(store),
+        delayed=Delayed(store),
+        dead_letters=DeadLetters(store),
+        storage=cast("Any", storage),
+        sender=Sender(chosen.send, cast("Any", storage)),
+        client=cast("Any", client),
+        retry=RetryPolicy(chosen.max_attempts, chosen.retry_base_s, chosen.retry_cap_s, chosen.max_age_s),
+    )
+
+
+def message_of(job: Job, **headers: object) -> TaskMessage:
+    """The task message that a producer writes for the job."""
+    body = json.dumps([[], job.kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
+    known = {"id": job.job_id, "task": "hmt_pass.recognize", "lang": "py", "argsrepr": "()"}
+    return TaskMessage({**known, **headers}, body.encode(), "application/json", "utf-8", job.lane.queue)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How one run of the task ended for celery: what it returned, or what it raised."""
+
+    returned: dict[str, Any] | None = None
+    raised: BaseException | None = None
+
+    @property
+    def end(self) -> str:
+        """done, delayed, requeued or dead."""
+        names = {type(None): "done", Retry: "delayed", Reject: "requeued", DeadLetteredError: "dead"}
+        return names[type(self.raised)]
+
+
+def run_task(message: TaskMessage, job_id: object) -> Run:
+    """Deliver one message to the task, as a worker's thread would."""
+    args, kwargs, _ = json.loads(message.body)
+    recognize.push_request(id=job_id, task_message=message.to_json(), args=args, kwargs=kwargs)
+    try:
+        return Run(returned=recognize.run(*args, **kwargs))
+    except (Reject, Retry, DeadLetteredError) as raised:
+        return Run(raised=raised)
+    finally:
+        recognize.pop_request()
+
+
+@dataclass
+class World:
+    """One account, one bucket, one Redis and one worker. `job()` uploads a photo, `run()` delivers its message."""
+
+    services: Services
+    storage: FakeStorage
+    client: FakeClient
+    server: fakeredis.FakeServer
+    runs: list[Run] = field(default_factory=list)
+
+    @classmethod
+    def create(cls, monkeypatch: pytest.MonkeyPatch, **settings: object) -> "World":
+        """A world whose services are those of every task and command in this process until the test ends."""
+        server = fakeredis.FakeServer(server_type="redis")
+        storage, client = FakeStorage(), FakeClient()
+        services = fake_services(fake_store(server), storage, client, **settings)
+        monkeypatch.setattr("worker.settings.load", lambda: services.settings)
+        monkeypatch.setattr("worker.task.services", lambda: services)
+        monkeypatch.setattr("worker.settling.GIVE_BACK_PAUSE_S", 0)
+        monkeypatch.setattr("hmt_pass.producer.connect", lambda _url: services.store)
+        return cls(services, storage, client, server)
+
+    @property
+    def store(self) -> Store:
+        """The Redis of everything."""
+        return self.services.store
+
+    @property
+    def producer(self) -> Producer:
+        """A web app's producer on the same Redis, with a broker in memory."""
+        return Producer("redis://fake", "memory://")
+
+    def job(self, content: str = "a photo", *, key: str = "a.jpg", flag: int = Flag.HK_AND_MACAU, **options: Any) -> Job:  # noqa: ANN401  Job.create's own
+        """A photo in the bucket and the job for it."""
+        self.storage.put(BUCKET, key, jpeg(content))
+        return Job.create(f"s3://{BUCKET}/{key}", flag, **options)
+
+    def run(self, job: Job) -> Run:
+        """One delivery of the job's message."""
+        return run_task(message_of(job), job.job_id)
+
+    def script(self, *answers: Answer) -> None:
+        """What the endpoint answers to the next calls."""
+        self.client.script = list(answers)
+
+    def status(self, job: Job) -> Status:
+        """Where the job stands, as a web app sees it."""
+        fields = self.store.hgetall(keys.job(job.job_id))
+        return Status.from_store(job.job_id, fields, on_hold=self.services.hold.is_on())
+
+    def fields(self, job: Job) -> dict[str, str]:
+        """The job's hash."""
+        return self.services.claims.fields(job.job_id)
+
+    def result(self, job: Job) -> Document | None:
+        """The result document in Redis."""
+        text = self.store.get(keys.result(job.job_id))
+        return json.loads(text) if text else None
+
+    def stored(self, job: Job) -> Document:
+        """The result document in S3."""
+        return self.storage.get_json(f"s3://{BUCKET}/hmt-pass/{job.job_id}.json")
+
+    def is_delayed(self, job: Job) -> bool:
+        """Whether the job's message waits for its time."""
+        return self.services.delayed.due_at(job.job_id) is not None
+
+    def let_the_claim_expire(self, job: Job) -> None:
+        """What the time does to a claim whose worker died."""
+        self.store.delete(keys.claim(job.job_id))
