@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 # One TLS record: then a `send` is one step, and either fails with nothing delivered or has delivered what it says.
-_STEP_BYTES = 10**9
+_STEP_BYTES = 64 * 1024
 
 
 class Exchange:

@@ -5,13 +5,14 @@ Exit code 0: everything came out as it should, or `up` was asked to stop. 1: it 
 """
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
 
 from hmt_pass.errors import HmtPassError
 from local import demo, up
-from local.process import ProcessError
+from local.process import ProcessError, clean_environment
 from local.stack import FolderInUseError
 
 COMMANDS = {"demo": demo.run, "up": up.run}
@@ -37,4 +38,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # This process, too, must find nothing that leads to a real account.
+    for foreign in set(os.environ) - set(clean_environment()):
+        del os.environ[foreign]
     sys.exit(main())

@@ -11,8 +11,8 @@ from hmt_pass.endpoint.card import Kind
 from hmt_pass.endpoint.specimen import Level, draw, encode, invent
 from hmt_pass.permit import Flag, Permit
 
-# The cards are the same at every run. In about one drawn name of a hundred the reader takes a rare character for one that
-# looks and sounds like it; the demo is about the system, so this seed has none of those.
+# The cards are the same at every run. In about one drawn name of a hundred the reader takes a rare character for one
+# that looks and sounds like it; the demo is about the system, so this seed has none of those.
 SEED = 1
 OVERSIZED_WIDTH_PX = 6000  # the API takes up to 4800
 FLAGS = {Kind.HK_MACAU: Flag.HK_AND_MACAU, Kind.TAIWAN: Flag.TAIWAN}

@@ -86,6 +86,7 @@ def _build(folder: Path, settings: Mapping[str, str]) -> Stack:
         **account,
         "HMT_PASS_ENDPOINT_URL": endpoint.url,
         "REDIS_URL": redis.url,
+        "BROKER_URL": redis.url,  # the default, written out in case a shell has another one
         **s3.client_environment,
         **settings,
     }

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from hmt_pass.permit import WIRE_NAMES
 from local.stage import Sent, Stage
 
+WIDTH = 160  # a narrower window folds whole rows, which reads better than twelve folded columns
 COLUMNS = ("job", "image", "state", "code", *WIRE_NAMES.values(), "ms")
 
 
@@ -29,16 +31,21 @@ def show(stage: Stage, sent: Iterable[Sent]) -> None:
     table = Table(*COLUMNS, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for one in sent:
         table.add_row(*row(facts(stage, one)))
-    stage.console.print(table)
+    Console(file=stage.console.file, width=WIDTH).print(table)
 
 
 def row(job: dict[str, Any]) -> list[str]:
     """One job in the order of COLUMNS."""
-    permit, truth, attempts = job["permit"] or {}, job["truth"] or {}, job["attempts"]
+    permit, truth = job["permit"] or {}, job["truth"] or {}
     fields = [_field(permit.get(name, ""), truth.get(name, "")) for name in WIRE_NAMES.values()]
-    codes = [attempt["code"] or attempt["error"] for attempt in attempts] or [job["code"] or ""]
-    took_ms = [str(attempt["ms"]) for attempt in attempts]
-    return [job["job_id"][:8], job["file"], job["state"], ", ".join(codes), *fields, ", ".join(took_ms)]
+    calls = ", ".join(codes(job)) or job["code"] or ""
+    took_ms = ", ".join(str(attempt["ms"]) for attempt in job["attempts"])
+    return [job["job_id"][:8], job["file"], job["state"], calls, *fields, took_ms]
+
+
+def codes(job: dict[str, Any]) -> list[str]:
+    """What each attempt of a job ended in: its business code, or what kept the call from being answered."""
+    return [attempt["code"] or attempt["error"] for attempt in job["attempts"]]
 
 
 def _field(read: str, printed: str) -> str:

@@ -19,8 +19,8 @@ from pydantic import SecretStr
 
 from hmt_pass import keys
 from hmt_pass.codes import Code
-from hmt_pass.errors import HmtPassError, ImageRejectedError, ObjectChangedError, ObjectMissingError
-from hmt_pass.job import Job
+from hmt_pass.errors import HmtPassError, ImageRejectedError, ObjectChangedError, ObjectMissingError, StorageError
+from hmt_pass.job import ImageRef, Job
 from hmt_pass.permit import Flag, Reply
 from hmt_pass.producer import Producer
 from hmt_pass.status import Status
@@ -116,7 +116,7 @@ class FakeStorage:
         versions.append(_Object(body, f"v{len(versions) + 1}" if bucket in self.versioned else None))
         return versions[-1].etag
 
-    def get(self, image: Any, max_bytes: int, etag: str | None = None) -> Photo:  # noqa: ANN401  an ImageRef
+    def get(self, image: ImageRef, max_bytes: int, etag: str | None = None) -> Photo:
         if self.get_error:
             raise self.get_error
         found = self._find(image)
@@ -126,18 +126,18 @@ class FakeStorage:
             raise ImageRejectedError(Code.IMAGE_TOO_LARGE, f"the object is over {max_bytes} bytes")
         return Photo(image, found.body, hashlib.sha256(found.body).hexdigest(), found.etag, found.version_id)
 
-    def presign(self, image: Any) -> str:  # noqa: ANN401  an ImageRef
+    def presign(self, image: ImageRef) -> str:
         return f"https://s3.example/{image.bucket}/{image.key}?X-Amz-Signature=0123456789abcdef"
 
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
         if self.put_error:
             raise self.put_error
+        if bucket not in self.buckets:
+            raise StorageError(f"s3://{bucket}")
         self.put(bucket, key, json.dumps(document, ensure_ascii=False).encode())
         return f"s3://{bucket}/{key}"
 
     def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
-        from hmt_pass.job import ImageRef
-
         return cast("dict[str, Any]", json.loads(self.get(ImageRef.parse(address), max_bytes).body))
 
     def has_credentials(self) -> bool:
@@ -147,7 +147,7 @@ class FakeStorage:
         if bucket not in self.buckets:
             raise ObjectMissingError(f"s3://{bucket}")
 
-    def _find(self, image: Any) -> _Object:  # noqa: ANN401  an ImageRef
+    def _find(self, image: ImageRef) -> _Object:
         versions = self.objects.get((image.bucket, image.key), [])
         wanted = [item for item in versions if image.version_id in {None, item.version_id}]
         if not wanted:
@@ -158,7 +158,7 @@ class FakeStorage:
 def fake_store(server: fakeredis.FakeServer | None = None) -> Store:
     """hmt_pass.store.Store over a Redis in memory; `server.connected = False` is its outage."""
     pool = redis.ConnectionPool(
-        connection_class=fakeredis.FakeConnection,
+        connection_class=fakeredis.FakeRedisConnection,
         server=server or fakeredis.FakeServer(server_type="redis"),
         decode_responses=True,
         host="fake",
@@ -239,7 +239,6 @@ class World:
         server = fakeredis.FakeServer(server_type="redis")
         storage, client = FakeStorage(), FakeClient()
         services = fake_services(fake_store(server), storage, client, **settings)
-        monkeypatch.setattr("worker.settings.load", lambda: services.settings)
         monkeypatch.setattr("worker.task.services", lambda: services)
         monkeypatch.setattr("worker.settling.GIVE_BACK_PAUSE_S", 0)
         monkeypatch.setattr("hmt_pass.producer.connect", lambda _url: services.store)

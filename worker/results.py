@@ -24,7 +24,6 @@ from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, Ref
 from worker.services import Services
 from worker.storage import Photo
 
-
 BEING_READ_S = 1.0  # about as long as a call takes
 
 

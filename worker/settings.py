@@ -116,8 +116,8 @@ class Settings(BrokerSettings):
             raise ValueError("HMT_PASS_TOTAL_TIMEOUT_S must not be below HMT_PASS_CONNECT_TIMEOUT_S")
         if self.visibility_timeout_s < self.lease_s + MARGIN_S:
             raise ValueError(
-                f"HMT_PASS_VISIBILITY_TIMEOUT_S must be at least {self.lease_s + MARGIN_S:g}, the longest run of a job, "
-                "or the broker hands out jobs that still run"
+                f"HMT_PASS_VISIBILITY_TIMEOUT_S must be at least {self.lease_s + MARGIN_S:g}, the longest that a job "
+                "runs, or the broker hands out jobs that still run"
             )
         return self
 

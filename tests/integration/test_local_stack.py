@@ -95,11 +95,11 @@ def test_a_job_that_has_begun_is_finished_before_redis_goes(tmp_path: Path) -> N
     with running_stack(tmp_path, print) as stack:
         stack.s3.client.put_object(Bucket="hmt-pass-demo", Key="card.jpg", Body=cards.later()[0].image)
         http("POST", f"{stack.endpoint.url}/_faults", {"latency_s": 3, "count": 1})
-        producer = Producer(redis_url=stack.redis.url)
+        producer = Producer(stack.redis.url, stack.redis.url)
         job_id = producer.enqueue("s3://hmt-pass-demo/card.jpg")
         assert until(lambda: producer.status(job_id).state is State.RUNNING, timeout_s=10)
         began_s = time.monotonic()
 
     assert time.monotonic() - began_s > 2
     with RedisServer(tmp_path / "redis") as redis:
-        assert State.RECOGNIZED is Producer(redis_url=redis.url).status(job_id).state
+        assert State.RECOGNIZED is Producer(redis.url, redis.url).status(job_id).state

@@ -113,14 +113,11 @@ def test_lines_that_contradict_each_other_find_no_card() -> None:
     assert layout.locate(everywhere) is None
 
 
-def test_a_map_that_no_camera_can_make_is_not_believed() -> None:
-    mirrored = geometry.project(np.diag([-1.0, 1.0, 1.0]), [(0, 0)])
-    seen = [
-        (box, geometry.project(np.array([[1, 0, 0], [0, 1, 0], [0.004, 0, 1]]), corners))
-        for box, corners in anchors(np.eye(3))
-    ]
-    found = layout.locate(seen)
-    assert (mirrored.shape, found is None or found[2].tolist() == [0, 0, 1]) == ((1, 2), True)
+def test_a_perspective_that_no_camera_gives_is_taken_for_none() -> None:
+    extreme = np.array([[1, 0, 0], [0, 1, 0], [0.004, 0, 1]])
+    found = layout.locate([(box, geometry.project(extreme, corners)) for box, corners in anchors(np.eye(3))])
+    assert found is not None
+    assert found[2].tolist() == [0, 0, 1]
 
 
 def looked(checks: int, *, agree: bool = False, **values: str) -> Fields:

@@ -1,0 +1,328 @@
+"""What is paid for is paid for once: redelivery, duplicates, lost claims, outages between two steps, and redrives."""
+
+import pytest
+
+from fakes import BUCKET, World, jpeg, reply
+from hmt_pass import keys
+from hmt_pass.errors import ObjectDeniedError, StorageError, StoreError, UnansweredError
+from hmt_pass.job import Job
+from hmt_pass.permit import Flag, Reply
+from hmt_pass.status import State
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World.create(monkeypatch)
+
+
+def steal(world: World, job: Job) -> None:
+    """Another worker takes the job over, as it may once the claim has expired."""
+    world.store.set(keys.claim(job.job_id), "another worker")
+
+
+def test_a_finished_job_that_is_delivered_again_calls_nobody(world: World) -> None:
+    job = world.job()
+    first, second = world.run(job), world.run(job)
+    assert (first.end, second.returned) == ("done", {"job_id": job.job_id, "state": "recognized"})
+    assert 1 == world.client.charges
+
+
+def test_a_rejected_job_that_is_delivered_again_stays_rejected(world: World) -> None:
+    job = world.job()
+    world.script(reply("1004"))
+    world.run(job)
+    assert {"job_id": job.job_id, "state": "rejected"} == world.run(job).returned
+    assert 1 == len(world.client.calls)
+
+
+def test_a_dead_job_that_is_delivered_again_keeps_its_dead_letter(world: World) -> None:
+    job = world.job()
+    world.script(reply("1001"))
+    world.run(job)
+    world.run(job)  # its worker was killed between the dead letter and the acknowledgement
+    assert world.services.dead_letters.find(job.job_id) is not None
+    assert (State.DEAD, 1) == (world.status(job).state, len(world.client.calls))
+
+
+@pytest.mark.parametrize("error", [StorageError("down"), ObjectDeniedError("denied")])
+def test_a_paid_reply_that_could_not_be_stored_is_stored_by_the_next_run(
+    world: World, error: StorageError | ObjectDeniedError
+) -> None:
+    job = world.job()
+    world.storage.put_error = error
+    assert ("delayed", State.RETRYING) == (world.run(job).end, world.status(job).state)
+    world.storage.put_error = None
+    assert ("done", "欧阳试样") == (world.run(job).end, world.stored(job)["permit"]["nameChn"])
+    assert 1 == world.client.charges
+    assert not world.store.exists(keys.receipt(job.job_id))
+
+
+def test_a_receipt_names_the_photo_that_was_read_even_if_it_is_gone_meanwhile(world: World) -> None:
+    job = world.job()
+    world.storage.put_error = StorageError("down")
+    world.run(job)
+    world.storage.put_error = None
+    world.storage.objects.clear()
+    assert "done" == world.run(job).end
+    assert f"s3://{BUCKET}/a.jpg" == world.stored(job)["source"]["image"]
+
+
+def test_a_rejection_that_could_not_be_stored_is_tried_again(world: World) -> None:
+    job = world.job()
+    world.script(reply("1004"), reply("1004"))
+    world.storage.put_error = StorageError("down")
+    assert "delayed" == world.run(job).end
+    world.storage.put_error = None
+    assert ("done", State.REJECTED) == (world.run(job).end, world.status(job).state)
+
+
+def test_a_worker_that_died_in_a_call_leaves_a_possible_charge(world: World) -> None:
+    job = world.job()
+    world.services.claims.intend(world.services.claims.claim(job))
+    world.let_the_claim_expire(job)
+    assert "done" == world.run(job).end
+    died, read = world.stored(job)["attempts"]
+    assert ("worker died", True, 1) == (died["error"], died["possibly_charged"], died["attempt"])
+    assert ("0000", 2) == (read["code"], read["attempt"])
+
+
+def test_workers_that_keep_dying_in_a_call_end_as_a_dead_letter(world: World) -> None:
+    job = world.job()
+    for _ in range(2):
+        world.services.claims.intend(world.services.claims.claim(job))
+        world.let_the_claim_expire(job)
+    assert ("dead", []) == (world.run(job).end, world.client.calls)
+    assert "possibly charged too often" == world.status(job).reason
+
+
+def test_a_job_whose_worker_died_before_its_photo_broke_is_rejected(world: World) -> None:
+    job = world.job()
+    world.services.claims.intend(world.services.claims.claim(job))
+    world.let_the_claim_expire(job)
+    world.storage.put(BUCKET, "a.jpg", b"no image any more")
+    assert ("done", State.REJECTED) == (world.run(job).end, world.status(job).state)
+
+
+def test_a_job_that_another_worker_runs_waits_and_writes_nothing(world: World) -> None:
+    job = world.job()
+    world.services.claims.claim(job)
+    before = world.fields(job)
+    assert "delayed" == world.run(job).end
+    assert (before, []) == (world.fields(job), world.client.calls)
+
+
+def test_a_job_whose_claim_was_lost_in_the_call_waits_and_overwrites_nothing(world: World) -> None:
+    job = world.job()
+
+    def slow() -> Reply:
+        steal(world, job)
+        return reply()
+
+    world.script(slow)
+    assert "delayed" == world.run(job).end
+    assert "running" == world.status(job).state
+    assert (None, False) == (
+        world.result(job),
+        (BUCKET, f"hmt-pass/{job.job_id}.json") in world.storage.objects,
+    )
+    assert "another worker" == world.store.get(keys.claim(job.job_id))
+
+
+def test_a_failure_of_a_worker_that_lost_its_claim_does_not_touch_the_job(world: World) -> None:
+    job = world.job()
+
+    def slow() -> Reply:
+        steal(world, job)
+        return reply("9980")
+
+    world.script(slow)
+    assert "delayed" == world.run(job).end
+    assert not world.services.hold.is_on()
+    assert (None, State.RUNNING) == (world.services.dead_letters.find(job.job_id), world.status(job).state)
+
+
+def test_a_paid_reply_survives_the_loss_of_the_claim(world: World) -> None:
+    job = world.job()
+
+    def slow() -> Reply:
+        steal(world, job)
+        return reply()
+
+    world.script(slow)
+    world.run(job)
+    world.let_the_claim_expire(job)
+    assert ("done", 1) == (world.run(job).end, world.client.charges)
+
+
+def test_a_claim_that_is_lost_before_the_call_prevents_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = world.job()
+    get = world.storage.get
+
+    def slow_get(*args: object) -> object:
+        steal(world, job)
+        return get(*args)  # type: ignore[arg-type]  # passed through
+
+    monkeypatch.setattr(world.storage, "get", slow_get)
+    assert ("delayed", []) == (world.run(job).end, world.client.calls)
+
+
+def test_the_same_content_under_another_key_is_copied_and_free(world: World) -> None:
+    one, two = world.job(key="1.jpg"), world.job(key="2.jpg")
+    world.run(one)
+    assert ("done", 1) == (world.run(two).end, world.client.charges)
+    copy = world.stored(two)
+    assert (one.job_id, None, []) == (copy["copied_from"], copy["charge"], copy["attempts"])
+    assert (two.job_id, f"s3://{BUCKET}/2.jpg") == (copy["job_id"], copy["source"]["image"])
+    assert world.stored(one)["permit"] == copy["permit"]
+
+
+def test_the_same_content_with_another_flag_is_read_again(world: World) -> None:
+    world.run(world.job())
+    world.run(world.job(flag=Flag.TAIWAN))
+    assert 2 == world.client.charges
+
+
+def test_a_window_of_zero_turns_the_copying_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World.create(monkeypatch, dedupe_window_s=0)
+    world.run(world.job(key="1.jpg"))
+    world.run(world.job(key="2.jpg"))
+    assert 2 == world.client.charges
+
+
+def test_content_whose_result_was_cleaned_away_is_read_again(world: World) -> None:
+    one, two = world.job(key="1.jpg"), world.job(key="2.jpg")
+    world.run(one)
+    del world.storage.objects[BUCKET, f"hmt-pass/{one.job_id}.json"]
+    assert ("done", 2) == (world.run(two).end, world.client.charges)
+
+
+def test_a_rejection_is_not_copied(world: World) -> None:
+    world.script(reply("1004"), reply())
+    world.run(world.job(key="1.jpg"))
+    assert "done" == world.run(two := world.job(key="2.jpg")).end
+    assert State.RECOGNIZED is world.status(two).state
+
+
+def test_content_that_is_being_read_for_another_job_is_waited_for(world: World) -> None:
+    one, two = world.job(key="1.jpg"), world.job(key="2.jpg")
+
+    def meanwhile() -> Reply:
+        assert "delayed" == world.run(two).end
+        return reply()
+
+    world.script(meanwhile)
+    assert "done" == world.run(one).end
+    assert ("the same image is being read for another job", State.QUEUED) == (
+        world.status(two).reason,
+        world.status(two).state,
+    )
+    assert ("done", 1) == (world.run(two).end, world.client.charges)
+
+
+def test_content_that_became_known_just_before_the_lease_is_copied(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = world.job(key="1.jpg"), world.job(key="2.jpg")
+    claims = world.services.claims
+    lock = claims.lock
+
+    def late_lock(key: str, token: str) -> bool:
+        monkeypatch.setattr(claims, "lock", lock)
+        world.run(one)
+        return lock(key, token)
+
+    monkeypatch.setattr(claims, "lock", late_lock)
+    assert ("done", 1) == (world.run(two).end, world.client.charges)
+
+
+def test_a_redis_that_fails_when_a_reply_was_paid_leaves_a_possible_charge_and_no_dead_letter(world: World) -> None:
+    job = world.job()
+
+    def outage() -> Reply:
+        world.server.connected = False
+        return reply()
+
+    world.script(outage)
+    assert "requeued" == world.run(job).end
+    world.server.connected = True
+    world.let_the_claim_expire(job)
+    world.store.delete(*world.store.keys("hmt_pass:content:*:claim"))
+    assert "done" == world.run(job).end
+    assert ["worker died", None] == [attempt["error"] for attempt in world.stored(job)["attempts"]]
+
+
+def test_an_error_of_redis_while_the_job_is_claimed_gives_the_message_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise StoreError("Redis: no answer")
+
+    monkeypatch.setattr("worker.claims.Claims.record", broken)
+    assert "requeued" == world.run(world.job()).end
+
+
+def test_a_redriven_job_has_a_new_budget_and_its_attempts_count_on(world: World) -> None:
+    job = world.job()
+    world.script(*[reply("9999")] * 8)
+    for _ in range(8):
+        world.run(job)
+    world.services.claims.revive(job.job_id)
+    assert world.services.dead_letters.redrive(job.job_id)
+
+    assert ("done", 9) == (world.run(job).end, world.status(job).attempts)
+    assert f"{job.job_id}-9" == world.client.calls[-1]["sequence_id"]
+    assert 9 == len(world.stored(job)["attempts"])
+    assert "1" == world.fields(job)["redriven"]
+
+
+def test_a_redriven_job_is_possibly_charged_anew(world: World) -> None:
+    job = world.job()
+    world.script(UnansweredError("one"), UnansweredError("two"))
+    for _ in range(3):
+        world.run(job)
+    world.services.claims.revive(job.job_id)
+    assert "done" == world.run(job).end
+
+
+def test_a_job_that_is_enqueued_again_after_it_died_loses_its_dead_letter_once_it_is_read(world: World) -> None:
+    job = world.job()
+    world.script(reply("1001"))
+    world.run(job)
+    world.producer.enqueue(str(job.image))
+    assert State.QUEUED is world.status(job).state
+    assert ("done", State.RECOGNIZED) == (world.run(job).end, world.status(job).state)
+    assert world.services.dead_letters.find(job.job_id) is None
+
+
+def test_a_job_that_is_enqueued_again_after_it_died_loses_its_dead_letter_once_it_is_rejected(world: World) -> None:
+    job = world.job()
+    world.script(reply("1001"), reply("1004"))
+    world.run(job)
+    world.producer.enqueue(str(job.image))
+    assert ("done", State.REJECTED) == (world.run(job).end, world.status(job).state)
+    assert world.services.dead_letters.find(job.job_id) is None
+
+
+def test_an_unpinned_job_that_is_enqueued_again_reads_the_photo_that_lies_there_now(world: World) -> None:
+    job = world.job("one")
+    world.run(job)
+    world.storage.put(BUCKET, "a.jpg", jpeg("two"))
+    world.producer.enqueue(str(job.image))
+    assert ("done", 2) == (world.run(job).end, world.client.charges)
+
+
+def test_an_unpinned_job_that_is_enqueued_again_with_the_same_photo_is_free(world: World) -> None:
+    job = world.job("one")
+    world.run(job)
+    world.producer.enqueue(str(job.image))
+    assert ("done", 1) == (world.run(job).end, world.client.charges)
+    assert world.stored(job)["copied_from"] is None
+
+
+def test_a_new_photo_is_read_although_the_last_one_was_paid_for_and_had_no_data(world: World) -> None:
+    job = world.job("one")
+    world.script(reply(data=None))
+    world.run(job)
+    world.storage.put(BUCKET, "a.jpg", jpeg("two"))
+    world.producer.enqueue(str(job.image))
+    assert "done" == world.run(job).end
