@@ -21,8 +21,8 @@ from requests.exceptions import InvalidProxyURL
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-# One TLS record: then a `send` is one step, and either fails with nothing delivered or has delivered what it says.
-_STEP_BYTES = 64 * 1024
+# Python's TLS `send` of more than one record fails without saying how much went out. So the first step is one record.
+_TLS_RECORD_BYTES = 16 * 1024
 
 
 class Exchange:
@@ -104,7 +104,7 @@ class _Connection(HTTPConnection):
         exchange, left = _current.get(), memoryview(data)
         while left:
             self.sock.settimeout(exchange.remaining_s())
-            sent_bytes = self.sock.send(left[:_STEP_BYTES])
+            sent_bytes = self.sock.send(left if exchange.is_sent else left[:_TLS_RECORD_BYTES])
             exchange.is_sent = exchange.is_sent or not self._is_connecting
             left = left[sent_bytes:]
 

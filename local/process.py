@@ -41,7 +41,7 @@ class Process(ABC):
     plus `environment`. It can be started again after its end. As a context manager it is started and stopped.
     """
 
-    ready_timeout_s = 30.0
+    ready_timeout_s = 60.0  # warm, some 6 s; on a fresh clone five programs compile their imports side by side
     grace_s = 10.0
 
     def __init__(

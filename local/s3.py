@@ -26,8 +26,6 @@ KEY = "local"  # stands for key and secret; the server checks neither
 class S3Server(Process):
     """One server on one port, at every start empty but for the bucket: `with S3Server(log) as server`."""
 
-    ready_timeout_s = 60.0  # 1.6 s on a quiet machine; importing moto from a cold disk takes long
-
     def __init__(self, log: Path, port: int | None = None) -> None:
         self.port = port or free_port()
         super().__init__("s3", [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)], log)

@@ -63,7 +63,12 @@ class Books:
             self.lines.append(Line(fields["sequence_id"].decode(), digest, code.value, charged))
             number = len(self.lines)
         time.sleep(self.latency_s)
-        body = {"code": code.value, "msg": code.message, "charge": 1 if charged else 2, "request_id": f"TID{number:032x}"}
+        body = {
+            "code": code.value,
+            "msg": code.message,
+            "charge": 1 if charged else 2,
+            "request_id": f"TID{number:032x}",
+        }
         return json.dumps({**body, **({"data": CARD} if charged else {})}, ensure_ascii=False).encode()
 
 

@@ -254,7 +254,9 @@ class World:
         """A web app's producer on the same Redis, with a broker in memory."""
         return Producer("redis://fake", "memory://")
 
-    def job(self, content: str = "a photo", *, key: str = "a.jpg", flag: int = Flag.HK_AND_MACAU, **options: Any) -> Job:  # noqa: ANN401  Job.create's own
+    def job(
+        self, content: str = "a photo", *, key: str = "a.jpg", flag: int = Flag.HK_AND_MACAU, **options: Any
+    ) -> Job:  # noqa: ANN401  Job.create's own
         """A photo in the bucket and the job for it."""
         self.storage.put(BUCKET, key, jpeg(content))
         return Job.create(f"s3://{BUCKET}/{key}", flag, **options)

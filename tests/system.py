@@ -101,7 +101,7 @@ class System:
             assert time.monotonic() < deadline, "it did not happen in time"
             time.sleep(0.05)
 
-    def command(self, *arguments: str) -> Any:
+    def command(self, *arguments: str) -> Any:  # noqa: ANN401  JSON, of a shape that the test knows
         """`python -m worker ... --json` as an operator types it."""
         done = subprocess.run(
             [sys.executable, "-m", "worker", *arguments, "--json"],

@@ -56,7 +56,7 @@ return {'go', attempt}
 """
 
 _FINISH = """
-local job, claim, attempts, receipt, result, content = unpack(KEYS)
+local job, claim, attempts, receipt, result, content, lease = unpack(KEYS)
 local token, status_ttl_s, result_ttl_s, document, content_ttl_s, source = unpack(ARGV, 1, 6)
 local holder = redis.call('GET', claim)
 if holder and holder ~= token then return 0 end
@@ -67,6 +67,7 @@ redis.call('EXPIRE', attempts, status_ttl_s)
 redis.call('SET', result, document, 'EX', result_ttl_s)
 if content_ttl_s ~= '0' then redis.call('SET', content, source, 'EX', content_ttl_s) end
 redis.call('DEL', receipt, claim)
+if redis.call('GET', lease) == token then redis.call('DEL', lease) end
 return 1
 """
 
@@ -78,14 +79,32 @@ redis.call('HDEL', KEYS[1], 'reason', 'snoozes', 'failures', 'first_failure_at',
 redis.call('PERSIST', KEYS[1])
 """
 
+_LOOK = """
+local content, lease = unpack(KEYS)
+local token, lease_ms = unpack(ARGV)
+local known = redis.call('GET', content)
+if known then return {'known', known} end
+return {redis.call('SET', lease, token, 'NX', 'PX', lease_ms) and 'ours' or 'taken'}
+"""
+
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 LOOK_AGAIN_S = 5.0  # the longest wait for a claim that another worker holds
+BEING_READ_S = 1.0  # about as long as a call takes
 
 
 def now() -> str:
     """This moment as ISO 8601 in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long the state, the result and the content index of a finished job are kept, in seconds; 0: not at all."""
+
+    status_s: int
+    result_s: int
+    content_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +143,7 @@ class Claims:
         self._intent = store.register_script(_INTENT)
         self._finish = store.register_script(_FINISH)
         self._revive = store.register_script(_REVIVE)
+        self._look = store.register_script(_LOOK)
         self._release = store.register_script(_RELEASE)
 
     def claim(self, job: Job) -> Claim:
@@ -187,19 +207,21 @@ class Claims:
         fields: Mapping[str, str],
         document: str,
         *,
-        content: tuple[str, str, int],
-        status_ttl_s: int,
-        result_ttl_s: int,
+        sha256: str,
+        address: str,
+        lifetimes: "Lifetimes",
     ) -> bool:
-        """Make the stored result the job's end and give up the claim; False when another worker has the claim by now.
+        """Make the stored result the job's end and give up all leases; False when another worker has the claim by now.
 
-        `content` is the key, the value and the lifetime in seconds of the content index; 0 leaves it alone.
+        `sha256` of the content and the result's `address` go into the content index, for as long as `lifetimes` says.
         """
-        job_id = claim.job.job_id
+        job_id, flag = claim.job.job_id, int(claim.job.flag)
         names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.receipt(job_id), keys.result(job_id)]
+        names += [keys.content(sha256, flag), keys.content_claim(sha256, flag)]
         pairs = [item for pair in fields.items() for item in pair]
-        arguments: list[str | int] = [claim.token, status_ttl_s, result_ttl_s, document, content[2], content[1], *pairs]
-        return bool(self._finish(keys=[*names, content[0]], args=arguments))
+        times = (lifetimes.status_s, lifetimes.result_s)
+        arguments: list[str | int] = [claim.token, *times, document, lifetimes.content_s, address, *pairs]
+        return bool(self._finish(keys=names, args=arguments))
 
     def fields(self, job_id: str) -> dict[str, str]:
         """The job's hash as it stands."""
@@ -251,12 +273,27 @@ class Claims:
 
     def release(self, claim: Claim) -> None:
         """Give up the claim if it is still ours."""
-        self.unlock(keys.claim(claim.job.job_id), claim.token)
+        self._release(keys=[keys.claim(claim.job.job_id)], args=[claim.token])
 
-    def lock(self, key: str, token: str) -> bool:
-        """Take any other lease under `key`; False when somebody else has it."""
-        return bool(self._store.set(key, token, nx=True, px=self._lease_ms))
+    def look(self, claim: Claim, sha256: str) -> str | None:
+        """Where the reading of this content and flag lies, or None and it is ours to have it read.
 
-    def unlock(self, key: str, token: str) -> None:
-        """Give up a lease that `lock` took."""
-        self._release(keys=[key], args=[token])
+        Raises SnoozedError while another job has it read.
+        """
+        flag = int(claim.job.flag)
+        names = [keys.content(sha256, flag), keys.content_claim(sha256, flag)]
+        match self._look(keys=names, args=[claim.token, self._lease_ms]):
+            case ["known", address]:
+                return str(address)
+            case ["ours"]:
+                return None
+            case _:
+                raise SnoozedError("the same image is being read for another job", BEING_READ_S)
+
+    def forget(self, claim: Claim, sha256: str) -> None:
+        """Take a reading that is gone out of the content index."""
+        self._store.delete(keys.content(sha256, int(claim.job.flag)))
+
+    def look_away(self, claim: Claim, sha256: str) -> None:
+        """Let others have this content read."""
+        self._release(keys=[keys.content_claim(sha256, int(claim.job.flag))], args=[claim.token])

@@ -33,11 +33,13 @@ class Housekeeping(bootsteps.StartStopStep):
         self._timer = consumer.timer.call_repeatedly(POLL_S, self._tick, (consumer,))
 
     def stop(self, consumer: Consumer) -> None:
-        """Stop polling; a reconnection starts it again."""
+        """Stop polling, and let a reconnection consume everything anew until the first look at the hold."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        self._resume(consumer)
+        queues = consumer.app.amqp.queues
+        for name in self._paused:
+            queues.select_add(queues[name])
 
     def _tick(self, consumer: Consumer) -> None:
         try:

@@ -43,13 +43,14 @@ return 1
 class DeadLetter:
     """Why a job died, without any field of a permit. Times are ISO 8601 in UTC.
 
-    `code` and `msg` are the endpoint's last words, None when it never answered; `attempts` are the records of every
-    call; `redriven` counts how often the job was moved back before.
+    `detail` says more than `reason`. `code` and `msg` are the endpoint's last words, None when it never answered;
+    `attempts` are the records of every call; `redriven` counts how often the job was moved back before.
     """
 
     job_id: str
     reason: str
     dead_at: str
+    detail: str = ""
     image: str | None = None
     hmt_flag: int | None = None
     code: str | None = None

@@ -56,10 +56,10 @@ def rejected(
     }
 
 
-def copied(job: Job, photo: Source, original: Document, moment: str) -> Document:
+def copied(job: Job, photo: Source, original: Document, attempts: Sequence[Mapping[str, Any]], moment: str) -> Document:
     """The same content and flag was read for another job: its reading, free of charge."""
     head = _head(job, State.RECOGNIZED, photo, moment)
-    return {**original, **head, "charge": None, "copied_from": original["job_id"], "attempts": []}
+    return {**original, **head, "charge": None, "copied_from": original["job_id"], "attempts": list(attempts)}
 
 
 def _head(job: Job, state: State, photo: Source, moment: str) -> Document:

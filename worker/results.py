@@ -6,25 +6,22 @@ quick write; from then on no redelivery calls the endpoint again.
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hmt_pass import codes, keys
+from hmt_pass import codes
 from hmt_pass.codes import Code
 from hmt_pass.errors import CallError, ObjectMissingError
 from hmt_pass.job import Job
 from hmt_pass.permit import Reply
-from hmt_pass.status import State
 from worker import documents
-from worker.claims import LOOK_AGAIN_S, Claim, now
+from worker.claims import LOOK_AGAIN_S, Claim, Lifetimes, now
 from worker.documents import Document, Source
 from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
 from worker.services import Services
 from worker.storage import Photo
-
-BEING_READ_S = 1.0  # about as long as a call takes
 
 
 @dataclass(slots=True)
@@ -43,10 +40,11 @@ class Ours:
         self.claim = claim
         self.job: Job = claim.job
         self._claims = services.claims
-        self._store = services.store
         self._storage = services.storage
         self._settings = services.settings
         self._photo: Source = {}
+        self._record: Mapping[str, Any] | None = None
+        self._kept = False
         self.outcome: dict[str, Any] = {"job_id": self.job.job_id, "state": str(claim.state)}
 
     def finished(self) -> bool:
@@ -68,16 +66,17 @@ class Ours:
         Raises SnoozedError while another worker has the same content and flag read.
         """
         self._photo = documents.source(photo.image, photo.sha256, photo.etag, photo.version_id)
-        if self._copy_known():
-            yield True
+        if not self._settings.dedupe_window_s:
+            yield False
             return
-        lease = keys.content_claim(photo.sha256, self.job.flag)
-        if not self._claims.lock(lease, self.claim.token):
-            raise SnoozedError("the same image is being read for another job", BEING_READ_S)
+        known = self._known(photo.sha256)
+        if known:
+            self._keep(known, window_s=0)  # the window counts from the call, not from its copies
         try:
-            yield self._copy_known()  # it may have become known before the lease was ours
+            yield known is not None
         finally:
-            self._claims.unlock(lease, self.claim.token)
+            if not self._kept:
+                self._claims.look_away(self.claim, photo.sha256)
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
@@ -95,7 +94,7 @@ class Ours:
             yield attempt
         except CallError as raised:
             error = raised
-        record = _record(attempt, error, started_at, round((time.monotonic() - started_s) * 1000))
+        self._record = record = _record(attempt, error, started_at, round((time.monotonic() - started_s) * 1000))
         reply = attempt.reply
         paid = reply is not None and reply.code == Code.OK.value
         self._claims.record(self.claim, record, {"reply": reply.raw, "source": self._photo} if reply and paid else None)
@@ -108,50 +107,52 @@ class Ours:
         """Write the result to S3, then the job's end to Redis. Killed in between, the receipt finishes the job."""
         if reply.permit is None:
             raise EmptyReplyError
-        attempts = self._claims.attempts(self.job.job_id)
-        self._keep(documents.recognized(self.job, self._photo, reply, attempts, now()))
+        document = documents.recognized(self.job, self._photo, reply, self._attempts(), now())
+        self._keep(document, window_s=self._settings.dedupe_window_s)
 
     def reject(self, code: str, reason: str) -> None:
         """Make it the job's end that the uploader has to send another image."""
-        attempts = self._claims.attempts(self.job.job_id)
-        self._keep(documents.rejected(self.job, self._photo, code, reason, attempts, now()))
+        document = documents.rejected(self.job, self._photo, code, reason, self._attempts(), now())
+        self._keep(document, window_s=0)
 
-    def _copy_known(self) -> bool:
-        """Finish with the reading of the same content and flag, if there is one within the window."""
-        known = self._known()
-        if known:
-            self._keep(known)
-        return known is not None
+    def release(self) -> None:
+        """Give up the claim, unless the end of the job did."""
+        if not self._kept:
+            self._claims.release(self.claim)
 
-    def _known(self) -> Document | None:
-        text = self._store.get(keys.content(self._photo["sha256"] or "", self.job.flag))
-        if not text:
+    def _attempts(self) -> Sequence[Mapping[str, Any]]:
+        """Every attempt of the job; asks Redis only when there was one before this run."""
+        if int(self.claim.fields.get("attempts", 0)):
+            return self._claims.attempts(self.job.job_id)
+        return [self._record] if self._record else []
+
+    def _known(self, sha256: str) -> Document | None:
+        """The reading of the same content and flag within the window, as this job's; None when it is ours to read."""
+        address = self._claims.look(self.claim, sha256)
+        if address is None:
             return None
-        original = json.loads(text)
         try:
-            document = self._storage.get_json(original["result"])
-        except ObjectMissingError:  # somebody cleaned the bucket: the reading is gone, not the photo
-            return None
-        own = document["job_id"] == self.job.job_id
-        return document if own else documents.copied(self.job, self._photo, document, now())
+            original = self._storage.get_json(address)
+        except ObjectMissingError:  # somebody removed the result: it has to be read again, by one of us
+            self._claims.forget(self.claim, sha256)
+            return self._known(sha256)
+        own = original["job_id"] == self.job.job_id
+        return original if own else documents.copied(self.job, self._photo, original, self._attempts(), now())
 
-    def _keep(self, document: Document) -> None:
+    def _keep(self, document: Document, window_s: int) -> None:
         settings, job_id = self._settings, self.job.job_id
         bucket = settings.results_bucket or self.job.image.bucket
         address = self._storage.put_json(bucket, f"{settings.results_prefix}{job_id}.json", document)
         fields = _ending(document, address)
-        window_s = settings.dedupe_window_s if document["state"] == State.RECOGNIZED else 0
-        index = keys.content(document["source"].get("sha256") or "none", self.job.flag)
-        content = (index, json.dumps({"result": address}), window_s)
-        finished = self._claims.finish(
+        self._kept = self._claims.finish(
             self.claim,
             fields,
             json.dumps(document, ensure_ascii=False),
-            content=content,
-            status_ttl_s=settings.status_ttl_s,
-            result_ttl_s=settings.result_ttl_s,
+            sha256=document["source"].get("sha256") or "none",
+            address=address,
+            lifetimes=Lifetimes(settings.status_ttl_s, settings.result_ttl_s, window_s),
         )
-        if not finished:
+        if not self._kept:
             raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
         self.outcome |= {"state": fields["state"], "code": fields["code"]}
 

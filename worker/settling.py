@@ -60,7 +60,11 @@ class Settling:
                 self.reject(error, ours)
             case Disposition.RETRY:
                 self.retry(error)
-            case Disposition.SNOOZE if isinstance(error, HeldError | StoreError):
+            case Disposition.SNOOZE if isinstance(error, HeldError):
+                if ours:
+                    self.services.claims.waits(self.job_id, State.QUEUED, error.reason)
+                self.give_back(error)
+            case Disposition.SNOOZE if isinstance(error, StoreError):
                 self.give_back(error)
             case Disposition.SNOOZE:
                 self.snooze(error, ours)
@@ -129,6 +133,7 @@ class Settling:
             self.job_id,
             reason,
             moment,
+            detail=str(error),
             image=fields.get("image"),
             hmt_flag=int(fields["hmt_flag"]) if "hmt_flag" in fields else None,
             code=_code(error),

@@ -25,8 +25,8 @@ class BugError(HmtPassError):
 
     def __init__(self, error: BaseException) -> None:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        super().__init__(error)
         self.reason = f"bug: {type(error).__name__} in {last.name} ({last.filename.rsplit('/', 1)[-1]}:{last.lineno})"
+        super().__init__(self.reason)
 
 
 class JobRequest(Request):
@@ -65,7 +65,7 @@ class JobTask(_Task):
                 yield from self._settled(message, ours)
             finally:
                 with suppress(StoreError):  # the lease ends by itself
-                    self.services.claims.release(ours.claim)
+                    ours.release()
 
     def _claim(self, message: TaskMessage, args: Sequence[object], kwargs: Mapping[str, Any]) -> Ours:
         try:

@@ -54,3 +54,17 @@ def test_the_hold_outlives_every_worker(system: System) -> None:
 
     assert State.HELD is system.producer.status(job_id).state
     assert [] == system.books.lines
+
+
+def test_the_hold_and_its_release_survive_a_lost_connection(system: System) -> None:
+    worker = system.worker()
+    system.command("hold", "set", "--reason", "a test of the brakes")
+    job_id = system.producer.enqueue(system.upload("one.png"))
+    system.until(lambda: "hold.noticed" in worker.log.read_text())
+
+    system.store.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    system.until(lambda: worker.log.read_text().count("hold.noticed") == 2)
+    assert [] == system.books.lines
+
+    system.command("hold", "release")
+    assert [State.RECOGNIZED] == system.wait(job_id)

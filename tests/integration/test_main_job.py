@@ -98,7 +98,12 @@ def test_a_dead_letter_is_the_original_message_with_its_reasons(system: System) 
     assert job_id == envelope["headers"]["id"]
     assert "object missing" == envelope["headers"]["hmt_pass_dead_letter"]["reason"]
     letter = system.command("dead-letters", "show", job_id)
-    assert (job_id, 2, "object missing", 0) == (letter["job_id"], letter["hmt_flag"], letter["reason"], letter["redriven"])
+    assert (job_id, 2, "object missing", 0) == (
+        letter["job_id"],
+        letter["hmt_flag"],
+        letter["reason"],
+        letter["redriven"],
+    )
 
 
 def test_no_log_and_no_broker_entry_holds_a_field(system: System) -> None:

@@ -1,0 +1,258 @@
+"""The producer over a Redis and a broker in memory; tests/contract has the real ones."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import fakeredis
+import pytest
+from celery import current_app
+
+from fakes import World, fake_store, reply
+from hmt_pass import keys, producer
+from hmt_pass.errors import InvalidJobError, JobConflictError, NotEnqueuedError
+from hmt_pass.job import Job
+from hmt_pass.producer import Producer
+from hmt_pass.status import State
+
+IMAGE = "s3://photos/a.jpg"
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World.create(monkeypatch)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What the producer publishes, as (queue, kwargs)."""
+    messages: list[tuple[str, dict[str, Any]]] = []
+
+    def send_task(_app: object, name: str, *, kwargs: dict[str, Any], queue: str, **_: object) -> None:
+        assert "hmt_pass.recognize" == name
+        messages.append((queue, kwargs))
+
+    monkeypatch.setattr("celery.Celery.send_task", send_task)
+    return messages
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """A clock that only sleeping moves; the pauses slept so far."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "monotonic", lambda: sum(pauses))
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    return pauses  # type: ignore[return-value]  # no teardown
+
+
+def test_an_enqueued_job_is_registered_and_published(world: World, sent: list[Any]) -> None:
+    job_id = world.producer.enqueue(IMAGE, flag=3, etag='"e"', lane="bulk")
+    job = Job.create(IMAGE, 3, etag="e", lane="bulk")
+    assert job.job_id == job_id
+    assert [("hmt_pass.bulk", {"image": IMAGE, "hmt_flag": 3, "etag": "e"})] == sent
+    status = world.producer.status(job_id)
+    assert (State.QUEUED, IMAGE, 3, "bulk", 0) == (
+        status.state,
+        status.image,
+        status.hmt_flag,
+        status.lane,
+        status.attempts,
+    )
+    assert status.enqueued_at is not None
+    assert -1 == world.store.ttl(keys.job(job_id))
+
+
+def test_what_cannot_be_a_job_is_refused_before_anything_is_written(world: World, sent: list[Any]) -> None:
+    with pytest.raises(InvalidJobError):
+        world.producer.enqueue("a.jpg")
+    with pytest.raises(InvalidJobError):
+        world.producer.enqueue(IMAGE, flag=9)
+    assert ([], []) == (sent, world.store.keys("*"))
+
+
+def test_an_id_that_stands_for_another_image_or_flag_is_refused(world: World, sent: list[Any]) -> None:
+    world.producer.enqueue(IMAGE, job_id="mine")
+    for image, flag in (("s3://photos/b.jpg", 0), (IMAGE, 1)):
+        with pytest.raises(JobConflictError, match="mine"):
+            world.producer.enqueue(image, flag=flag, job_id="mine")
+    assert 1 == len(sent)
+    assert IMAGE == world.producer.status("mine").image
+
+
+def test_a_pinned_job_that_is_finished_is_not_published_again(world: World, sent: list[Any]) -> None:
+    job = world.job()
+    etag = world.storage.put("photos", "a.jpg", b"one")
+    world.store.hset(keys.job(job.job_id), "state", "recognized")
+    pinned = world.producer.enqueue(IMAGE, etag=etag)
+    world.store.hset(keys.job(pinned), "state", "recognized")
+    assert pinned == world.producer.enqueue(IMAGE, etag=etag)
+    assert (1, State.RECOGNIZED) == (len(sent), world.producer.status(pinned).state)
+
+
+def test_an_unpinned_job_that_is_finished_is_queued_again(world: World, sent: list[Any]) -> None:
+    job = world.job()
+    world.run(job)
+    world.producer.enqueue(IMAGE)
+    status = world.producer.status(job.job_id)
+    assert (1, State.QUEUED, None, None) == (len(sent), status.state, status.finished_at, status.reason)
+    assert -1 == world.store.ttl(keys.job(job.job_id))
+
+
+@pytest.mark.parametrize("state", ["running", "retrying"])
+def test_a_job_under_way_keeps_its_state_and_its_count(world: World, sent: list[Any], state: str) -> None:
+    job = world.job()
+    world.script(reply("9999"))
+    world.run(job)
+    world.store.hset(keys.job(job.job_id), "state", state)
+    before = world.fields(job)
+    world.producer.enqueue(IMAGE)
+    assert before == world.fields(job)
+    assert 1 == len(sent)
+
+
+def test_a_new_enqueue_gives_a_dead_job_a_new_budget(world: World, sent: list[Any]) -> None:
+    job = world.job()
+    world.script(reply("9999"), reply("1001"))
+    world.run(job)
+    world.run(job)
+    world.producer.enqueue(IMAGE)
+    fields = world.fields(job)
+    assert ("2", "2", "queued") == (fields["attempts"], fields["attempts_before"], fields["state"])
+    assert set() == fields.keys() & {"failures", "snoozes", "reason", "first_failure_at", "possibly_charged"}
+    assert 1 == len(sent)
+
+
+def test_many_are_enqueued_in_order_with_progress(
+    world: World, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer, "BATCH", 2)
+    progress: list[int] = []
+    images = [f"s3://photos/{number}.jpg" for number in range(5)]
+    job_ids = list(world.producer.enqueue_many([*images[:4], (images[4], {"lane": "bulk"})], progress.append))
+    assert [Job.create(image).job_id for image in images] == job_ids
+    assert [2, 4, 5] == progress
+    assert (["hmt_pass"] * 4 + ["hmt_pass.bulk"], images) == (
+        [queue for queue, _ in sent],
+        [kwargs["image"] for _, kwargs in sent],
+    )
+
+
+def test_many_are_taken_from_an_endless_source_as_they_are_needed(world: World, sent: list[Any]) -> None:
+    def endless() -> Iterator[str]:
+        number = 0
+        while True:
+            number += 1
+            yield f"s3://photos/{number}.jpg"
+
+    accepted = world.producer.enqueue_many(endless())
+    assert Job.create("s3://photos/1.jpg").job_id == next(accepted)
+    assert producer.BATCH == len(sent)
+
+
+def test_a_redis_that_is_down_takes_no_job(monkeypatch: pytest.MonkeyPatch, sent: list[Any]) -> None:
+    server = fakeredis.FakeServer(server_type="redis")
+    server.connected = False
+    monkeypatch.setattr(producer, "connect", lambda _url: fake_store(server))
+    with pytest.raises(NotEnqueuedError, match="Redis"):
+        Producer("redis://fake", "memory://").enqueue(IMAGE)
+    assert [] == sent
+
+
+def test_a_broker_that_is_down_takes_no_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise producer.OperationalError("connection refused")
+
+    monkeypatch.setattr("celery.Celery.send_task", refused)
+    with pytest.raises(NotEnqueuedError, match="the broker did not take the job: connection refused"):
+        world.producer.enqueue(IMAGE)
+
+
+def test_a_job_that_the_broker_did_not_take_does_not_count_as_queued(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise producer.OperationalError("connection refused")
+
+    monkeypatch.setattr("celery.Celery.send_task", refused)
+    with pytest.raises(NotEnqueuedError):
+        world.producer.enqueue(IMAGE, job_id="mine")
+    assert State.QUEUED is not world.producer.status("mine").state
+
+
+def test_a_job_is_held_while_the_account_is_on_hold(world: World, sent: list[Any]) -> None:
+    world.services.hold.open("no money", by="a test")
+    job_id = world.producer.enqueue(IMAGE)
+    assert (State.HELD, 1) == (world.producer.status(job_id).state, len(sent))
+
+
+def test_a_result_is_there_while_redis_keeps_it(world: World) -> None:
+    job = world.job()
+    assert world.producer.result(job.job_id) is None
+    world.run(job)
+    assert world.stored(job) == world.producer.result(job.job_id)
+
+
+def test_waiting_ends_with_the_final_status(world: World, clock: list[float]) -> None:
+    job = world.job()
+    world.run(job)
+    assert (State.RECOGNIZED, []) == (world.producer.wait(job.job_id).state, clock)
+
+
+def test_waiting_asks_less_and_less_often_and_gives_up_in_time(
+    world: World, sent: list[Any], clock: list[float]
+) -> None:
+    job_id = world.producer.enqueue(IMAGE)
+    with pytest.raises(TimeoutError, match="is queued after 10 s; it goes on, ask again later"):
+        world.producer.wait(job_id, timeout_s=10)
+    assert 9 <= sum(clock) <= 10
+    assert (0.05, 1.0) == (clock[0], clock[-1])
+    assert clock == sorted(clock)
+
+
+def test_the_apps_own_celery_app_stays_the_current_one(world: World) -> None:
+    before = current_app._get_current_object()  # noqa: SLF001  celery offers no other way to see it
+    assert world.producer is not None
+    assert before is current_app._get_current_object()  # noqa: SLF001  as above
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, ("redis://localhost:6379/0", "redis://localhost:6379/0")),
+        ({"REDIS_URL": "redis://a"}, ("redis://a", "redis://a")),
+        ({"REDIS_URL": "redis://a", "BROKER_URL": "redis://b"}, ("redis://a", "redis://b")),
+    ],
+)
+def test_the_addresses_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: tuple[str, str]
+) -> None:
+    for name in ("REDIS_URL", "BROKER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    connected, brokers = [], []
+    monkeypatch.setattr(producer, "connect", lambda url: connected.append(url) or fake_store())
+    monkeypatch.setattr(producer.celery, "Celery", _recording(producer.celery.Celery, brokers))
+    Producer()
+    assert expected == (connected[0], brokers[0])
+
+
+def _recording(original: Any, brokers: list[str]) -> Any:  # noqa: ANN401  a class and its double
+    def create(*args: object, broker: str, **options: object) -> object:
+        brokers.append(broker)
+        return original(*args, broker=broker, **options)
+
+    return create
+
+
+def test_the_modules_functions_share_one_producer(world: World, sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_URL", "memory://")
+    producer.default.cache_clear()
+    job_id = producer.enqueue(IMAGE)
+    assert [job_id] == list(producer.enqueue_many([IMAGE]))
+    world.store.hset(keys.job(job_id), "state", "dead")
+    assert (State.DEAD, State.DEAD) == (producer.status(job_id).state, producer.wait(job_id).state)
+    assert producer.result(job_id) is None
+    assert producer.default() is producer.default()
+    assert 2 == len(sent)
+    producer.default.cache_clear()

@@ -1,0 +1,53 @@
+from collections import Counter
+
+import pytest
+
+from hmt_pass.job import Lane
+from worker.lanes import BULK_FIRST_EVERY, LaneCycle
+
+QUEUES = [lane.queue for lane in Lane]
+
+
+def cycle(queues: list[str]) -> LaneCycle:
+    lanes = LaneCycle()
+    lanes.update(queues)
+    return lanes
+
+
+def served(waiting: dict[str, int], count: int) -> list[str]:
+    """What is fetched of queues with so many messages each."""
+    lanes, left = cycle(list(reversed(QUEUES))), Counter(waiting)
+    fetched = []
+    for _ in range(count):
+        queue = next((queue for queue in lanes.consume(len(QUEUES)) if left[queue]), None)
+        if queue is not None:
+            left[queue] -= 1
+            fetched.append(lanes.rotate(queue))
+    return fetched
+
+
+def test_one_job_in_eight_is_bulk_while_both_queues_are_full() -> None:
+    fetched = served({"hmt_pass": 1000, "hmt_pass.bulk": 1000}, 10 * BULK_FIRST_EVERY)
+    assert {"hmt_pass": 70, "hmt_pass.bulk": 10} == Counter(fetched)
+    assert ["hmt_pass.bulk"] * 10 == fetched[BULK_FIRST_EVERY - 1 :: BULK_FIRST_EVERY]
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_queue_that_is_alone_is_served_at_every_turn(queue: str) -> None:
+    assert [queue] * 20 == served({queue: 20}, 20)
+
+
+def test_looking_in_vain_does_not_use_up_the_turn_of_bulk() -> None:
+    lanes = cycle(QUEUES)
+    assert {"hmt_pass"} == {lanes.consume(2)[0] for _ in range(20)}
+
+
+def test_only_queues_that_are_consumed_are_asked() -> None:
+    lanes = cycle(["hmt_pass.bulk"])
+    assert ["hmt_pass.bulk"] == lanes.consume(5)
+    lanes.update([])
+    assert [] == lanes.consume(5)
+
+
+def test_no_more_queues_are_given_than_asked_for() -> None:
+    assert ["hmt_pass"] == cycle(QUEUES).consume(1)

@@ -1,0 +1,59 @@
+import base64
+import hashlib
+from typing import Any, cast
+
+import pytest
+
+from fakes import BUCKET, FakeStorage, jpeg
+from hmt_pass.errors import ImageRejectedError
+from hmt_pass.image import check
+from hmt_pass.job import ImageRef
+from worker.sending import Sender
+from worker.settings import Send
+from worker.storage import Photo
+
+WEBP = "RIFF"
+
+
+def sender(send: Send) -> Sender:
+    return Sender(send, cast("Any", FakeStorage()))
+
+
+def photo(body: bytes) -> Photo:
+    return Photo(ImageRef(BUCKET, "a.jpg"), body, hashlib.sha256(body).hexdigest(), "etag", None)
+
+
+def webp() -> bytes:
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "navy").save(file, "WEBP")
+    return file.getvalue()
+
+
+def test_a_photo_goes_as_a_file_byte_for_byte() -> None:
+    assert {"image": jpeg()} == sender(Send.FILE).source(photo(jpeg()))
+
+
+def test_a_photo_goes_in_base64_when_told_so() -> None:
+    assert {"image_base64": base64.b64encode(jpeg()).decode()} == sender(Send.BASE64).source(photo(jpeg()))
+
+
+def test_a_photo_goes_as_a_presigned_url_when_told_so() -> None:
+    source = sender(Send.URL).source(photo(jpeg()))
+    assert ["url"] == list(source)
+    assert source["url"].startswith(f"https://s3.example/{BUCKET}/a.jpg?X-Amz-Signature=")
+
+
+@pytest.mark.parametrize("send", [Send.FILE, Send.URL])
+def test_a_photo_that_had_to_be_repaired_goes_as_a_file(send: Send) -> None:
+    [body] = sender(send).source(photo(webp())).values()
+    assert isinstance(body, bytes)
+    assert "JPEG" == check(body).format
+
+
+def test_a_photo_that_nobody_can_repair_is_rejected() -> None:
+    with pytest.raises(ImageRejectedError, match="1015"):
+        sender(Send.FILE).source(photo(b"%PDF-1.7"))
