@@ -36,6 +36,7 @@ local state = known[4]
 if not (state == 'recognized' or state == 'rejected' or state == 'dead') then
     redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'lane', lane, 'state', 'running', 'started_at', now,
         'worker', worker)
+    redis.call('HDEL', job, 'reason')
 end
 return {'claimed by us', redis.call('HGETALL', job), redis.call('GET', receipt)}
 """

@@ -25,7 +25,8 @@ MAX_DECODED_PIXELS = 64_000_000
 
 
 def _open_heif(file: BytesIO) -> ImageFile.ImageFile:
-    from pi_heif import HeifImageFile  # noqa: PLC0415  many processes never see a HEIC; this import takes 60 ms
+    # Imported here because many processes never see a HEIC and it takes 60 ms; it has no types.
+    from pi_heif import HeifImageFile  # type: ignore[import-untyped]  # noqa: PLC0415
 
     open_file: Callable[[BytesIO], ImageFile.ImageFile] = HeifImageFile
     return open_file(file)
