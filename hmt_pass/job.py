@@ -52,11 +52,7 @@ class ImageRef:
     def parse(cls, text: object) -> Self:
         """A reference out of its text form. Raises InvalidJobError."""
         match = _IMAGE.fullmatch(text) if isinstance(text, str) else None
-        if (
-            not match
-            or len(match["key"].encode()) > MAX_KEY_BYTES
-            or any(ord(char) < ord(" ") for char in match["key"])
-        ):
+        if not match or not _is_key(match["key"]):
             raise InvalidJobError("image must be s3://bucket/key, with ?versionId=... if one version is meant")
         return cls(match["bucket"], match["key"], match["version_id"])
 
@@ -122,6 +118,15 @@ class Job:
     def sequence_id(self, attempt: int) -> str:
         """The API's `sequence_id` of the 1-based attempt: what to ask the vendor's support about."""
         return f"{self.job_id}-{attempt}"
+
+
+def _is_key(key: str) -> bool:
+    """Whether S3 could hold it: at most MAX_KEY_BYTES of UTF-8 without control characters."""
+    try:
+        size_bytes = len(key.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return size_bytes <= MAX_KEY_BYTES and all(ord(char) >= ord(" ") for char in key)
 
 
 def derive_job_id(image: ImageRef, flag: Flag, etag: str | None) -> str:

@@ -15,7 +15,7 @@ def recognize(self: JobTask, /, *args: object, **kwargs: object) -> dict[str, An
     Takes `image`, `hmt_flag` and `etag` (docs/protocol.md); anything else is dead-lettered, not refused by Python.
     """
     services = self.services
-    with self.job(*args, **kwargs) as ours:
+    with self.job(args, kwargs) as ours:
         if ours.finished():
             return ours.outcome
         photo = services.storage.get(ours.job.image, MAX_INPUT_BYTES, ours.job.etag)

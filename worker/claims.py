@@ -27,7 +27,7 @@ if redis.call('EXISTS', hold) == 1 then return {'held'} end
 if not redis.call('SET', claim, token, 'NX', 'PX', lease_ms) then return {'claimed', redis.call('PTTL', claim)} end
 local last = known[3] and redis.call('HGET', attempts, known[3])
 local record = last and cjson.decode(last)
-if record and not record.ended_at then
+if record and record.ended_at == cjson.null then
     record.ended_at, record.error, record.possibly_charged = now, 'worker died', true
     redis.call('HSET', attempts, known[3], cjson.encode(record))
     redis.call('HINCRBY', job, 'possibly_charged', 1)
@@ -90,6 +90,10 @@ return {redis.call('SET', lease, token, 'NX', 'PX', lease_ms) and 'ours' or 'tak
 
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
+# An attempt until its end is known: every record has the same keys.
+NO_END = dict.fromkeys(("ended_at", "ms", "code", "meaning", "charge", "request_id", "error")) | {
+    "possibly_charged": False
+}
 LOOK_AGAIN_S = 5.0  # the longest wait for a claim that another worker holds
 BEING_READ_S = 1.0  # about as long as a call takes
 
@@ -170,7 +174,7 @@ class Claims:
         """Write down that a call is about to be made; returns its 1-based attempt. Raises HeldError, SnoozedError."""
         job_id = claim.job.job_id
         names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.HOLD, keys.PAUSE]
-        record = json.dumps({"started_at": now(), "worker": self._worker})
+        record = json.dumps(NO_END | {"started_at": now(), "worker": self._worker})
         match self._intent(keys=names, args=[claim.token, self._lease_ms, record, job_id]):
             case ["go", attempt]:
                 return int(attempt)
@@ -181,10 +185,11 @@ class Claims:
             case _:
                 raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
 
-    def record(self, claim: Claim, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> None:
+    def record(self, claim: Claim, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
         """Write down how an attempt ended and, when it was paid for, the reply: in one transaction.
 
-        A receipt that is already there stays: it belongs to an earlier paid reply for the same job.
+        A receipt that is already there stays: it belongs to an earlier paid reply for the same job. Returns whether the
+        claim is still ours.
         """
         job_id = claim.job.job_id
         with self._store.pipeline() as pipe:
@@ -195,7 +200,12 @@ class Claims:
             pipe.hset(keys.job(job_id), "request_id", record["request_id"] or "")
             if record["possibly_charged"]:
                 pipe.hincrby(keys.job(job_id), "possibly_charged", 1)
-            pipe.execute()
+            pipe.get(keys.claim(job_id))
+            return bool(pipe.execute()[-1] == claim.token)
+
+    def drop_receipt(self, job_id: str) -> None:
+        """Let go of a reply that was paid for another photo under the same job id."""
+        self._store.delete(keys.receipt(job_id))
 
     def attempts(self, job_id: str) -> list[dict[str, Any]]:
         """Every attempt of a job, in order."""
@@ -239,8 +249,11 @@ class Claims:
         return failures, (moment - datetime.fromisoformat(first)).total_seconds()
 
     def snooze(self, job_id: str) -> int:
-        """Count one more snooze; returns how many there were before."""
-        return int(self._store.hincrby(keys.job(job_id), "snoozes", 1)) - 1
+        """Count a call that was answered "not now", which spends no attempt; returns how many there were before."""
+        with self._store.pipeline() as pipe:
+            pipe.hincrby(keys.job(job_id), "snoozes", 1)
+            pipe.hincrby(keys.job(job_id), "attempts_before", 1)
+            return int(pipe.execute()[0]) - 1
 
     def waits(self, job_id: str, state: State, reason: str) -> None:
         """Write down that the job waits for its next run, and why."""

@@ -118,7 +118,7 @@ class DeadLetters:
         if not text:
             return False
         message = TaskMessage.from_json(json.loads(text)["message"])
-        return bool(self._take(keys=[*_KEYS, message.queue], args=[job_id, message.envelope(message.queue)]))
+        return bool(self._take(keys=[*_KEYS, message.home], args=[job_id, message.envelope(message.home)]))
 
     def discard(self, job_id: str) -> bool:
         """Drop the dead letter for good; False when there is none."""

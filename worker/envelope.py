@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from kombu.message import Message
 
+from hmt_pass.job import Lane
+
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
@@ -35,6 +37,11 @@ class TaskMessage:
         """The inverse of `to_json`."""
         fields = json.loads(text)
         return cls(**{**fields, "body": base64.b64decode(fields["body"])})
+
+    @property
+    def home(self) -> str:
+        """The queue to send the message back to; a foreign routing key would name one that nobody consumes."""
+        return Lane.of_queue(self.queue).queue
 
     def to_json(self) -> str:
         """The message as one JSON object, its body in base64."""

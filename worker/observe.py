@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import Processor, WrappedLogger
 
 from worker.redaction import redact
 from worker.settings import LogFormat
@@ -33,7 +33,7 @@ def configure(log_format: LogFormat, level: int = logging.INFO) -> None:
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redacted, *last],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, _redacted],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
@@ -44,8 +44,9 @@ def configure(log_format: LogFormat, level: int = logging.INFO) -> None:
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))  # at DEBUG they print signatures and bodies
 
 
-def _redacted(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+def _redacted(_logger: WrappedLogger, _name: str, line: Any) -> str:  # noqa: ANN401  the renderer before makes it a str
+    """The finished line, so that tracebacks and nested values are covered too."""
+    return redact(str(line))
 
 
 def bind(**fields: Any) -> Any:  # noqa: ANN401  structlog's own types

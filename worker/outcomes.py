@@ -6,6 +6,7 @@ from hmt_pass import codes
 from hmt_pass.codes import Disposition
 from hmt_pass.errors import HmtPassError
 from hmt_pass.permit import Reply
+from worker.redaction import redact
 
 
 class RefusedError(HmtPassError):
@@ -15,7 +16,8 @@ class RefusedError(HmtPassError):
         super().__init__(reply)
         self.reply = reply
         self.disposition = reply.disposition
-        self.reason = reply.reason or codes.meaning(reply.code)
+        # The endpoint may quote what it was sent, a presigned URL for one.
+        self.reason = redact(reply.reason) or codes.meaning(reply.code)
 
     def __str__(self) -> str:
         return f"{self.reply.code} {self.reason}"
@@ -55,6 +57,14 @@ class EmptyReplyError(HmtPassError):
     """0000 without data: charged, and nothing to store."""
 
     reason = "0000 without data"
+
+
+class BugError(HmtPassError):
+    """Our own code failed. `reason` names type and place; the exception's own text may hold data and is left out."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class DeadLetteredError(TaskError):

@@ -3,7 +3,7 @@
 import re
 
 _SECRETS = re.compile(
-    r"(?P<name>\b(?:sign|api_secret|timestamp|X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token)[\"']?\s*[=:]\s*[\"']?)"
+    r"(?P<name>\b(?:sign|api_secret|X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token)[\"']?\s*[=:]\s*[\"']?)"
     r"[^&\s\"',}]+",
     re.IGNORECASE,
 )

@@ -53,9 +53,9 @@ class Ours:
         A job that names no version or etag is looked at again once it was enqueued again: its key may hold another
         photo by now.
         """
-        if self.claim.receipt is not None:
-            self._photo = self.claim.receipt["source"]
-            self.store(Reply.from_wire(self.claim.receipt["reply"]))
+        receipt = self.claim.receipt
+        if receipt is not None and receipt["enqueued_at"] == self.claim.fields.get("enqueued_at"):
+            self._store_receipt(receipt)
             return True
         return self.claim.state.final
 
@@ -66,6 +66,9 @@ class Ours:
         Raises SnoozedError while another worker has the same content and flag read.
         """
         self._photo = documents.source(photo.image, photo.sha256, photo.etag, photo.version_id)
+        if self._is_paid_for(photo):
+            yield True
+            return
         if not self._settings.dedupe_window_s:
             yield False
             return
@@ -97,7 +100,9 @@ class Ours:
         self._record = record = _record(attempt, error, started_at, round((time.monotonic() - started_s) * 1000))
         reply = attempt.reply
         paid = reply is not None and reply.code == Code.OK.value
-        self._claims.record(self.claim, record, {"reply": reply.raw, "source": self._photo} if reply and paid else None)
+        receipt = {"reply": reply.raw, **self._origin()} if reply and paid else None
+        if not self._claims.record(self.claim, record, receipt):
+            raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
         if error:
             raise error
         if reply and not paid:
@@ -115,10 +120,34 @@ class Ours:
         document = documents.rejected(self.job, self._photo, code, reason, self._attempts(), now())
         self._keep(document, window_s=0)
 
+    @property
+    def ended_now(self) -> bool:
+        """Whether this run wrote the job's end."""
+        return self._kept
+
     def release(self) -> None:
         """Give up the claim, unless the end of the job did."""
         if not self._kept:
             self._claims.release(self.claim)
+
+    def _origin(self) -> dict[str, Any]:
+        """What a receipt is for: these bytes, and this enqueuing of the job."""
+        return {"source": self._photo, "enqueued_at": self.claim.fields.get("enqueued_at")}
+
+    def _is_paid_for(self, photo: Photo) -> bool:
+        """Whether a receipt from before the job was enqueued again is for this photo; one for another is dropped."""
+        receipt = self.claim.receipt
+        if receipt is None:
+            return False
+        if receipt["source"]["sha256"] != photo.sha256:
+            self._claims.drop_receipt(self.job.job_id)
+            return False
+        self._store_receipt(receipt)
+        return True
+
+    def _store_receipt(self, receipt: Mapping[str, Any]) -> None:
+        self._photo = receipt["source"]
+        self.store(Reply.from_wire(receipt["reply"]))
 
     def _attempts(self) -> Sequence[Mapping[str, Any]]:
         """Every attempt of the job; asks Redis only when there was one before this run."""

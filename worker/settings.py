@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -31,13 +32,25 @@ class LogFormat(StrEnum):
 def _redis_url(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(REDIS_SCHEMES):
         raise ValueError("must be redis://... or rediss://...; no other broker is supported yet")
+    _host(url.get_secret_value())
     return url
 
 
 def _http_url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
+    _host(url)
     return url.rstrip("/")
+
+
+def _host(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        named = False
+    if not named:
+        raise ValueError("must name a host, and a port only as a number")
 
 
 def _filled(secret: SecretStr) -> SecretStr:

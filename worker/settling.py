@@ -4,10 +4,12 @@ Whatever is written here is written before the message is acknowledged, and all 
 """
 
 import time
+import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from celery.exceptions import Reject, Retry
+from celery.exceptions import Reject, Retry, TaskPredicate
 
 from hmt_pass import __version__, codes
 from hmt_pass.codes import Disposition
@@ -23,7 +25,8 @@ from worker.claims import LOOK_AGAIN_S, now
 from worker.dead_letters import DeadLetter
 from worker.envelope import TaskMessage
 from worker.observe import log
-from worker.outcomes import DeadLetteredError, HeldError, RefusedError, SnoozedError
+from worker.outcomes import BugError, DeadLetteredError, HeldError, RefusedError, SnoozedError
+from worker.redaction import redact
 from worker.results import Ours
 from worker.services import Services
 
@@ -51,8 +54,20 @@ class Settling:
                 self._carry_out(error, ours)
             except (StorageError, ObjectDeniedError) as failed:
                 self.retry(failed)
+            except SnoozedError as lost:
+                self.snooze(lost, None)
+        except (TaskPredicate, DeadLetteredError):
+            raise
         except StoreError as failed:
             self.give_back(failed)
+        except Exception as failed:  # noqa: BLE001  any bug is a dead letter
+            self.dead_letter(bug(failed))
+
+    def forget_death(self, ours: Ours) -> None:
+        """Drop the dead letter of a job that was enqueued again after it died, and has come to another end."""
+        if "dead_at" in ours.claim.fields:
+            with suppress(StoreError):  # it stays in the list, and a redrive finds the job finished
+                self.services.dead_letters.discard(self.job_id)
 
     def _carry_out(self, error: HmtPassError, ours: Ours | None) -> None:
         match error.disposition:
@@ -137,7 +152,7 @@ class Settling:
             image=fields.get("image"),
             hmt_flag=int(fields["hmt_flag"]) if "hmt_flag" in fields else None,
             code=_code(error),
-            msg=reply.msg if reply else None,
+            msg=redact(reply.msg) if reply else None,
             request_id=fields.get("request_id") or None,
             attempts=self.services.claims.attempts(self.job_id),
             first_failure_at=fields.get("first_failure_at") or moment,
@@ -146,6 +161,14 @@ class Settling:
             worker=self.services.worker,
             worker_version=__version__,
         )
+
+
+def bug(error: BaseException) -> BugError:
+    """The error that stands for a failure of our own code; logs where it was, without the exception's text."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    found = BugError(f"bug: {type(error).__name__} in {last.name} ({last.filename.rsplit('/', 1)[-1]}:{last.lineno})")
+    log.error("job.bug", reason=found.reason, traceback="".join(traceback.format_tb(error.__traceback__)))
+    return found
 
 
 def _code(error: HmtPassError) -> str | None:

@@ -25,6 +25,7 @@ from hmt_pass.errors import (
     ObjectChangedError,
     ObjectDeniedError,
     ObjectMissingError,
+    SettingsError,
     StorageError,
 )
 from hmt_pass.job import ImageRef
@@ -50,24 +51,28 @@ class Photo:
 
 
 class Storage:
-    """`timeout_s` bounds one read of one object; `connections` is the number of threads that share the client."""
+    """`timeout_s` bounds one read of one object; `connections` is the number of threads that share the client.
+
+    Raises SettingsError when the AWS SDK's own variables are wrong.
+    """
 
     def __init__(self, timeout_s: float, connections: int) -> None:
-        # boto3 knows AWS_DEFAULT_REGION only; the other SDKs know AWS_REGION.
-        self._session = session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
         self._timeout_s = timeout_s
-        self._client = session.client(
-            "s3",
-            config=Config(
-                connect_timeout=CONNECT_TIMEOUT_S,
-                read_timeout=timeout_s,
-                retries={"mode": "standard", "total_max_attempts": TRIES},
-                max_pool_connections=connections,
-                # Other makers' S3 refuses the checksums that boto3 adds by default; TLS guards the transfer.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=timeout_s,
+            retries={"mode": "standard", "total_max_attempts": TRIES},
+            max_pool_connections=connections,
+            # Other makers' S3 refuses the checksums that boto3 adds by default; TLS guards the transfer.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         )
+        try:
+            # boto3 knows AWS_DEFAULT_REGION only; the other SDKs know AWS_REGION.
+            self._session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+            self._client = self._session.client("s3", config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise SettingsError(f"the AWS settings need attention:\n- {error}") from None
 
     def get(self, image: ImageRef, max_bytes: int, etag: str | None = None) -> Photo:
         """Read one object, the version if one is named, only if it still has `etag` if that is given.

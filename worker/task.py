@@ -1,7 +1,6 @@
 """The base of every task on photos: the job behind the message, its services, its log context, and how it ends."""
 
 import hashlib
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -17,16 +16,7 @@ from worker.observe import bind, log
 from worker.outcomes import DeadLetteredError
 from worker.results import Ours
 from worker.services import Services, services
-from worker.settling import Settling
-
-
-class BugError(HmtPassError):
-    """Our own code failed. Names the type and the place; the message of the exception may hold data and is left out."""
-
-    def __init__(self, error: BaseException) -> None:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        self.reason = f"bug: {type(error).__name__} in {last.name} ({last.filename.rsplit('/', 1)[-1]}:{last.lineno})"
-        super().__init__(self.reason)
+from worker.settling import Settling, bug
 
 
 class JobRequest(Request):
@@ -56,7 +46,7 @@ class JobTask(_Task):
         return services()
 
     @contextmanager
-    def job(self, *args: object, **kwargs: object) -> Iterator[Ours]:
+    def job(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Iterator[Ours]:
         """The job of this message, claimed. An error inside is settled by its disposition: see worker.settling."""
         message = TaskMessage.from_json(self.request.get("task_message"))
         with bind(job_id=self.request.id):
@@ -67,31 +57,35 @@ class JobTask(_Task):
                 with suppress(StoreError):  # the lease ends by itself
                     ours.release()
 
-    def _claim(self, message: TaskMessage, args: Sequence[object], kwargs: Mapping[str, Any]) -> Ours:
+    def _claim(self, message: TaskMessage, args: Sequence[object], kwargs: Mapping[str, object]) -> Ours:
+        job_id = str(self.request.id)
+        failure: HmtPassError
         try:
             job = Job.from_message(self.request.id, args, kwargs, message.queue)
-            claim = self.services.claims.claim(job)
+            return Ours(self.services.claims.claim(job), self.services)
         except (InvalidJobError, JobConflictError) as error:
-            Settling(self.services, message, _own_id(message)).settle(error)
+            job_id, failure = _own_id(message), error
         except HmtPassError as error:
-            Settling(self.services, message, str(self.request.id)).settle(error)
-        return Ours(claim, self.services)
+            failure = error
+        except Exception as error:  # noqa: BLE001  any bug is a dead letter
+            failure = bug(error)
+        Settling(self.services, message, job_id).settle(failure)
+        raise failure  # settling it has raised for celery
 
     def _settled(self, message: TaskMessage, ours: Ours) -> Iterator[Ours]:
         settling = Settling(self.services, message, ours.job.job_id)
         try:
             yield ours
-            log.info("job.finished", **{name: value for name, value in ours.outcome.items() if name != "job_id"})
-            if "dead_at" in ours.claim.fields:  # enqueued again after it died: its dead letter is answered
-                self.services.dead_letters.discard(ours.job.job_id)
         except HmtPassError as error:
             settling.settle(error, ours)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  any bug is a dead letter
-            bug = BugError(error)
-            log.error("job.bug", reason=bug.reason, traceback="".join(traceback.format_tb(error.__traceback__)))
-            settling.settle(bug, ours)
+            settling.settle(bug(error), ours)
+        if ours.ended_now:
+            log.info("job.finished", state=ours.outcome["state"], code=ours.outcome["code"])
+            settling.forget_death(ours)
 
 
 def _own_id(message: TaskMessage) -> str:
     """An id for a message that has none of its own, the same whenever it is delivered."""
-    return f"invalid-{hashlib.sha256(message.body + repr(sorted(message.headers.items())).encode()).hexdigest()[:24]}"
+    name = f"{message.headers.get('task')} {message.headers.get('id')}".encode(errors="backslashreplace")
+    return f"invalid-{hashlib.sha256(name + message.body).hexdigest()[:24]}"

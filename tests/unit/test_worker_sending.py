@@ -1,8 +1,10 @@
 import base64
 import hashlib
+import io
 from typing import Any, cast
 
 import pytest
+from PIL import Image
 
 from fakes import BUCKET, FakeStorage, jpeg
 from hmt_pass.errors import ImageRejectedError
@@ -11,8 +13,6 @@ from hmt_pass.job import ImageRef
 from worker.sending import Sender
 from worker.settings import Send
 from worker.storage import Photo
-
-WEBP = "RIFF"
 
 
 def sender(send: Send) -> Sender:
@@ -24,10 +24,6 @@ def photo(body: bytes) -> Photo:
 
 
 def webp() -> bytes:
-    import io
-
-    from PIL import Image
-
     file = io.BytesIO()
     Image.new("RGB", (40, 30), "navy").save(file, "WEBP")
     return file.getvalue()

@@ -1,11 +1,11 @@
 import logging
 import os
 from collections.abc import Iterator
-from importlib import import_module
 
 import pytest
 
 from fakes import API_SECRET, fake_settings
+from hmt_pass.job import RECOGNIZE
 from worker import services
 from worker.celery import app, check_settings, configure_logging
 from worker.lanes import LaneCycle
@@ -83,7 +83,6 @@ def test_the_worker_keeps_what_it_takes_until_it_is_done() -> None:
     assert LaneCycle is conf.broker_transport_options["queue_order_strategy"]
 
 
-def test_importing_the_worker_asks_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HMT_PASS_API_ID")
-    assert app is import_module("worker").__dict__.get("celery", import_module("worker.celery")).app
-    assert "hmt_pass.recognize" in app.tasks
+def test_the_worker_knows_the_task_by_the_name_of_the_message_contract() -> None:
+    app.loader.import_default_modules()
+    assert RECOGNIZE in app.tasks
