@@ -21,7 +21,7 @@ from hmt_pass import keys
 from hmt_pass.codes import Code
 from hmt_pass.errors import HmtPassError, ImageRejectedError, ObjectChangedError, ObjectMissingError, StorageError
 from hmt_pass.job import ImageRef, Job
-from hmt_pass.permit import Flag, Reply
+from hmt_pass.permit import Reply
 from hmt_pass.producer import Producer
 from hmt_pass.status import Status
 from hmt_pass.store import Store
@@ -40,6 +40,7 @@ from worker.settings import Settings
 from worker.storage import Photo
 
 BUCKET = "photos"
+VERSIONED = "versioned-photos"
 API_SECRET = "the-secret-of-the-account"
 PERMIT = {
     "address": "黑龙江",
@@ -127,7 +128,8 @@ class FakeStorage:
         return Photo(image, found.body, hashlib.sha256(found.body).hexdigest(), found.etag, found.version_id)
 
     def presign(self, image: ImageRef) -> str:
-        return f"https://s3.example/{image.bucket}/{image.key}?X-Amz-Signature=0123456789abcdef"
+        version = f"versionId={image.version_id}&" if image.version_id else ""
+        return f"https://s3.example/{image.bucket}/{image.key}?{version}X-Amz-Signature=0123456789abcdef"
 
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
         if self.put_error:
@@ -155,6 +157,14 @@ class FakeStorage:
         return wanted[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class S3:
+    """A storage, fake or real, and an uploader's way into the same buckets: `upload(bucket, key, body) -> etag`."""
+
+    storage: Any
+    upload: Callable[[str, str, bytes], str]
+
+
 def fake_store(server: fakeredis.FakeServer | None = None) -> Store:
     """hmt_pass.store.Store over a Redis in memory; `server.connected = False` is its outage."""
     pool = redis.ConnectionPool(
@@ -169,7 +179,8 @@ def fake_store(server: fakeredis.FakeServer | None = None) -> Store:
 
 def fake_settings(**changes: object) -> Settings:
     """The defaults, with nothing from the environment; for everything but the tests of Settings itself."""
-    return Settings.model_construct(**{"api_id": "an-id", "api_secret": SecretStr(API_SECRET), **changes})
+    values: dict[str, Any] = {"api_id": "an-id", "api_secret": SecretStr(API_SECRET), **changes}
+    return Settings.model_construct(**values)
 
 
 def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **settings: object) -> Services:
@@ -206,7 +217,9 @@ class Run:
 
     @property
     def end(self) -> str:
-        """done, delayed, requeued or dead."""
+        """done, delayed, requeued or dead; dropped is what must never be."""
+        if isinstance(self.raised, Reject) and not vars(self.raised)["requeue"]:
+            return "dropped"
         names = {type(None): "done", Retry: "delayed", Reject: "requeued", DeadLetteredError: "dead"}
         return names[type(self.raised)]
 
@@ -254,12 +267,10 @@ class World:
         """A web app's producer on the same Redis, with a broker in memory."""
         return Producer("redis://fake", "memory://")
 
-    def job(
-        self, content: str = "a photo", *, key: str = "a.jpg", flag: int = Flag.HK_AND_MACAU, **options: Any
-    ) -> Job:  # noqa: ANN401  Job.create's own
+    def job(self, content: str = "a photo", *, key: str = "a.jpg", **options: Any) -> Job:  # noqa: ANN401  Job.create's
         """A photo in the bucket and the job for it."""
         self.storage.put(BUCKET, key, jpeg(content))
-        return Job.create(f"s3://{BUCKET}/{key}", flag, **options)
+        return Job.create(f"s3://{BUCKET}/{key}", **options)
 
     def run(self, job: Job) -> Run:
         """One delivery of the job's message."""
@@ -271,8 +282,7 @@ class World:
 
     def status(self, job: Job) -> Status:
         """Where the job stands, as a web app sees it."""
-        fields = self.store.hgetall(keys.job(job.job_id))
-        return Status.from_store(job.job_id, fields, on_hold=self.services.hold.is_on())
+        return Status.from_store(job.job_id, self.fields(job), on_hold=self.services.hold.is_on())
 
     def fields(self, job: Job) -> dict[str, str]:
         """The job's hash."""

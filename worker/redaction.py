@@ -3,12 +3,12 @@
 import re
 
 _SECRETS = re.compile(
-    r"(?P<name>\b(?:sign|api_secret|X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token)[\"']?\s*[=:]\s*[\"']?)"
-    r"[^&\s\"',}]+",
+    r"(?P<name>\b(?:sign|api_secret|X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token)\\*[\"']?\s*[=:]\s*\\*[\"']?)"
+    r"[^&\s\"',}\\]+",
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(r"(?P<scheme>\b(?:rediss?|amqps?|https?)://[^:/@\s]*:)[^@/\s]+@")
-_CARD_NUMBER = re.compile(r"\b[CLW][A-Z0-9]\d{7}\b", re.IGNORECASE)
+_CARD_NUMBER = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[CLW][A-Z0-9]\d{7}\b", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{120,}={0,2}")
 
 

@@ -1,6 +1,7 @@
 """What of a photo goes to the endpoint: the one argument of `Client.recognize` that HMT_PASS_SEND chooses."""
 
 import base64
+from dataclasses import replace
 from typing import TypedDict
 
 from hmt_pass import image
@@ -30,5 +31,5 @@ class Sender:
         """
         body = image.prepare(photo.body)
         if self._send is Send.URL and body == photo.body:
-            return {"url": self._storage.presign(photo.image)}
+            return {"url": self._storage.presign(replace(photo.image, version_id=photo.version_id))}
         return {"image_base64": base64.b64encode(body).decode()} if self._send is Send.BASE64 else {"image": body}

@@ -56,12 +56,12 @@ class Settling:
                 self.retry(failed)
             except SnoozedError as lost:
                 self.snooze(lost, None)
-        except (TaskPredicate, DeadLetteredError):
-            raise
+            except (TaskPredicate, DeadLetteredError, StoreError):
+                raise
+            except Exception as failed:  # noqa: BLE001  any bug is a dead letter
+                self.dead_letter(bug(failed))
         except StoreError as failed:
             self.give_back(failed)
-        except Exception as failed:  # noqa: BLE001  any bug is a dead letter
-            self.dead_letter(bug(failed))
 
     def forget_death(self, ours: Ours) -> None:
         """Drop the dead letter of a job that was enqueued again after it died, and has come to another end."""

@@ -1,6 +1,7 @@
 from system import System
 
 from hmt_pass.status import State
+from worker.hold import Hold
 
 
 def test_an_empty_account_costs_one_job_and_the_rest_waits(system: System) -> None:
@@ -27,12 +28,12 @@ def test_an_empty_account_costs_one_job_and_the_rest_waits(system: System) -> No
 
 
 def test_jobs_already_taken_go_back_unharmed(system: System) -> None:
-    system.books.latency_s = 1.0
+    system.books.latency_s = 2.0
     system.worker(concurrency=2)
     job_ids = [system.producer.enqueue(system.upload(f"{n}.png", n)) for n in range(8)]
     system.until(lambda: len(system.books.lines) == 2)
 
-    system.command("hold", "set", "--reason", "a test of the brakes")
+    Hold(system.store).open("a test of the brakes", by="test")  # within the call; a command takes a second to start
     system.until(lambda: [system.producer.status(job_id).state for job_id in job_ids].count(State.RECOGNIZED) == 2)
     system.until(lambda: [system.producer.status(job_id).state for job_id in job_ids].count(State.HELD) == 6)
     assert 2 == len(system.books.lines)

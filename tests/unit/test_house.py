@@ -90,7 +90,12 @@ def test_a_skipped_test_fails_where_skips_are_forbidden(tmp_path: Path) -> None:
     (tmp_path / "test_skipping.py").write_text(SKIPPING)
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
-        env={**os.environ, "HMT_PASS_NO_SKIPS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={
+            **os.environ,
+            "HMT_PASS_NO_SKIPS": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,

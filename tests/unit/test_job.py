@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hmt_pass.errors import InvalidJobError
@@ -13,6 +13,7 @@ KEYS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_s
 VERSIONS = st.none() | st.from_regex(r"[A-Za-z0-9._-]{1,40}", fullmatch=True)
 
 
+@settings(max_examples=40)
 @given(BUCKETS, KEYS, VERSIONS)
 def test_a_reference_survives_its_text_form_whatever_the_key(bucket: str, key: str, version_id: str | None) -> None:
     assume("?versionId=" not in key)  # means a version, as docs/protocol.md says
@@ -113,6 +114,7 @@ def test_only_an_etag_or_a_version_pins_the_content(options: dict[str, Any], pin
     assert Job.create("s3://photos/a.jpg?versionId=v1", **options).pinned
 
 
+@settings(max_examples=30)
 @given(BUCKETS, KEYS, st.sampled_from(Flag), st.sampled_from(Lane), st.none() | st.text("abc0", min_size=1))
 def test_a_job_comes_out_of_its_message_as_it_went_in(
     bucket: str, key: str, flag: Flag, lane: Lane, etag: str | None

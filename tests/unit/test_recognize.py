@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import pytest
-
 from fakes import BUCKET, Answer, World, jpeg, reply
+
 from hmt_pass import keys
-from hmt_pass.codes import Code
+from hmt_pass.codes import Code, meaning
 from hmt_pass.errors import (
     HmtPassError,
     NotConnectedError,
@@ -104,7 +104,7 @@ def test_a_fault_of_the_image_is_a_stored_final_result(world: World, code: str) 
     assert End("done", State.REJECTED) == end_of(world, job, reply(code))
     assert (code, None, "rejected") == tuple(world.stored(job)[name] for name in ("code", "permit", "state"))
     assert (code, f"TID-{code}") == (world.status(job).code, world.status(job).request_id)
-    assert Code(code).meaning == world.status(job).reason
+    assert meaning(code) == world.status(job).reason
 
 
 @pytest.mark.parametrize("code", RETRIED)
@@ -140,7 +140,7 @@ def test_a_fault_of_the_account_is_a_dead_letter_and_a_hold(world: World, code: 
     assert End("dead", State.DEAD, dead_letter=True, on_hold=True) == end_of(world, job, reply(code))
     info = world.services.hold.info()
     assert info is not None
-    assert (code, job.job_id, Code(code).meaning) == (info.code, info.job_id, info.reason)
+    assert (code, job.job_id, meaning(code)) == (info.code, info.job_id, info.reason)
 
 
 def test_the_lists_above_name_every_code_of_the_text() -> None:

@@ -1,7 +1,7 @@
 import fakeredis
 import pytest
-
 from fakes import fake_store
+
 from hmt_pass.errors import StoreError
 from hmt_pass.store import connect
 
@@ -13,8 +13,10 @@ def test_an_outage_is_our_error_for_commands_pipelines_and_scripts() -> None:
     server.connected = False
     with pytest.raises(StoreError, match="Redis: "):
         store.get("a")
-    with pytest.raises(StoreError, match="Redis: "), store.pipeline() as pipe:
-        pipe.set("a", 1).execute()
+    with store.pipeline() as pipe:
+        pipe.set("a", 1)
+        with pytest.raises(StoreError, match="Redis: "):
+            pipe.execute()
     with pytest.raises(StoreError, match="Redis: "):
         script()
 

@@ -4,8 +4,8 @@ from typing import Any, NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
-
 from fakes import World, reply
+
 from hmt_pass import keys
 from hmt_pass.errors import SettingsError
 from hmt_pass.job import Job
@@ -62,7 +62,8 @@ def test_dead_letters_are_listed_oldest_first_by_code_and_reason(world: World) -
     )
 
 
-def test_no_dead_letters_are_said_to_be_none(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_no_dead_letters_are_said_to_be_none() -> None:
     assert "no dead letters\n" == call("dead-letters", "list").output
     assert [] == document("dead-letters", "list")
 
@@ -76,7 +77,8 @@ def test_a_dead_letter_is_shown_whole_and_stays_where_it_is(world: World) -> Non
     assert State.DEAD is world.status(job).state
 
 
-def test_a_dead_letter_that_does_not_exist_is_an_error_that_says_where_to_look(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_dead_letter_that_does_not_exist_is_an_error_that_says_where_to_look() -> None:
     outcome = call("dead-letters", "show", "one")
     assert (1, "Error: no dead letter for one; ask `python -m worker status one`\n") == (
         outcome.exit_code,
@@ -137,7 +139,8 @@ def test_a_discard_in_a_script_does_not_ask(world: World) -> None:
     assert {"discarded": ["one"]} == document("dead-letters", "discard", "one", "--yes")
 
 
-def test_a_hold_is_set_shown_and_released(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_hold_is_set_shown_and_released() -> None:
     assert {"on": False} == document("hold", "status")
     assert "not on hold\n" == call("hold", "status").output
     assert "on hold: workers stop within a second\n" == call("hold", "set", "--reason", "invoice").output
@@ -169,7 +172,8 @@ def test_an_attempt_under_way_is_shown_as_such(world: World) -> None:
     assert call("status", "mine").output.endswith("under way\n")
 
 
-def test_the_status_of_a_job_that_nobody_knows_is_unknown(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_the_status_of_a_job_that_nobody_knows_is_unknown() -> None:
     found = document("status", "other")
     assert ("unknown", [], None) == (found["state"], found["attempt_records"], found["waiting_until"])
 
@@ -192,7 +196,8 @@ def test_the_result_of_a_rejected_job_says_why(world: World) -> None:
     assert ("rejected", "1004", "no face in the image") == (lines["state"], lines["code"], lines["reason"])
 
 
-def test_a_job_without_a_result_is_an_error_that_says_where_to_look(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_job_without_a_result_is_an_error_that_says_where_to_look() -> None:
     outcome = call("result", "mine")
     assert (1, "") == (outcome.exit_code, outcome.stdout)
     assert "`python -m worker status mine` says where it stands" in outcome.stderr

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-
 from fakes import World, message_of
+
 from worker.consumer import POLL_S, Housekeeping
 
 QUEUES = ["hmt_pass", "hmt_pass.bulk"]
@@ -75,7 +75,8 @@ def start(consumer: FakeConsumer) -> Housekeeping:
     return step
 
 
-def test_a_worker_polls_from_its_start_on(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_worker_polls_from_its_start_on() -> None:
     consumer = FakeConsumer()
     start(consumer)
     assert (QUEUES, POLL_S) == (consumer.consumed, consumer.timer.ticks[0][0])

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-
 from fakes import API_SECRET, World, reply
+
 from hmt_pass.errors import NotConnectedError, StoreError
 from worker import doctor
 from worker.__main__ import main
@@ -28,7 +28,8 @@ def failed(findings: list[Finding]) -> dict[str, str]:
     return {finding.subject: finding.text for finding in findings if not finding.ok}
 
 
-def test_a_healthy_system_has_no_failed_finding(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_healthy_system_has_no_failed_finding() -> None:
     findings = examine()
     assert {} == failed(findings)
     subjects = [finding.subject for finding in findings]
@@ -41,6 +42,7 @@ def test_the_endpoint_is_asked_for_an_image_that_cannot_exist_which_is_never_cha
     assert ("0" * 32, None, 0) == (call["image_id"], call["image"], world.client.charges)
 
 
+@pytest.mark.usefixtures("world")
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -50,7 +52,7 @@ def test_the_endpoint_is_asked_for_an_image_that_cannot_exist_which_is_never_cha
     ],
 )
 def test_a_redis_that_would_lose_jobs_is_found(
-    world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], text: str
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], text: str
 ) -> None:
     monkeypatch.setattr("hmt_pass.store.Store.info", lambda _store: {**HEALTHY, **change}, raising=False)
     findings = examine()
@@ -58,9 +60,8 @@ def test_a_redis_that_would_lose_jobs_is_found(
     assert all(finding.cure for finding in findings if not finding.ok)
 
 
-def test_a_redis_that_is_down_is_found_and_the_rest_is_checked_all_the_same(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_redis_that_is_down_is_found_and_the_rest_is_checked_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def down(_store: object) -> None:
         raise StoreError("Redis: connection refused")
 
@@ -68,7 +69,8 @@ def test_a_redis_that_is_down_is_found_and_the_rest_is_checked_all_the_same(
     assert {"redis", "broker"} == set(failed(examine()))
 
 
-def test_a_clock_that_is_wrong_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("world")
+def test_a_clock_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hmt_pass.store.Store.time", lambda _store: (0, 0), raising=False)
     assert {"clock"} == set(failed(examine()))
 
@@ -132,7 +134,8 @@ def test_the_command_prints_a_line_a_finding_and_says_what_to_do(world: World) -
     assert "ok      endpoint   answers 1014" in outcome.output
 
 
-def test_the_command_prints_json(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_the_command_prints_json() -> None:
     outcome = CliRunner().invoke(main, ["doctor", "--json"])
     findings = json.loads(outcome.output)
     assert (0, "settings", True) == (outcome.exit_code, findings[0]["subject"], findings[0]["ok"])

@@ -1,12 +1,12 @@
 import base64
 import json
 
+from fakes import message_of
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu import Connection
 from kombu.message import Message
 
-from fakes import message_of
 from hmt_pass.job import Job
 from worker.envelope import TaskMessage
 

@@ -1,4 +1,4 @@
-"""What becomes of a message that is no job, of a bug in the task, and of one that cannot run now: never lost, never a crash."""
+"""What becomes of a message that is no job, of a bug, and of a job that cannot run now: never lost, never a crash."""
 
 import json
 import re
@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
-from celery.exceptions import Reject
-
 from fakes import World, message_of, reply, run_task
+
 from hmt_pass import keys
 from hmt_pass.errors import StoreError
 from hmt_pass.job import Job, Lane
@@ -83,7 +82,7 @@ def test_a_dead_letter_says_what_is_wrong_with_the_message(world: World) -> None
     invalid = message("a", {"image": IMAGE, "hmt_flag": 4})
     run_task(invalid, "a")
     [letter] = world.services.dead_letters.list()
-    assert "hmt_flag is 0" in letter.reason
+    assert ("invalid job", True) == (letter.reason, letter.detail.startswith("hmt_flag is 0"))
 
 
 def test_a_job_id_that_stands_for_another_image_is_dead_lettered_beside_the_job(world: World) -> None:
@@ -123,12 +122,18 @@ def test_a_bug_while_a_job_is_settled_is_a_dead_letter(world: World, monkeypatch
     assert 1 == world.services.dead_letters.count()
 
 
+def test_a_bug_while_redis_is_down_gives_the_message_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settling, "reject", raising(ZeroDivisionError()))
+    monkeypatch.setattr("worker.dead_letters.DeadLetters.put", raising(StoreError("Redis: no answer")))
+    world.script(reply("1004"))
+    assert "requeued" == world.run(world.job()).end
+
+
 def test_a_job_during_a_hold_goes_back_to_its_place_untouched(world: World) -> None:
     job = world.job()
     world.services.hold.open("no money", by="a test")
     run = world.run(job)
-    assert isinstance(run.raised, Reject)
-    assert (True, []) == (run.raised.requeue, world.client.calls)
+    assert ("requeued", []) == (run.end, world.client.calls)
     assert not world.is_delayed(job)
     assert {keys.HOLD} == set(world.store.scan_iter())
 
@@ -174,8 +179,7 @@ def test_a_redis_that_is_down_gives_the_message_back(world: World) -> None:
     job = world.job()
     world.server.connected = False
     run = world.run(job)
-    assert isinstance(run.raised, Reject)
-    assert (True, []) == (run.raised.requeue, world.client.calls)
+    assert ("requeued", []) == (run.end, world.client.calls)
 
 
 def test_a_redis_that_goes_down_before_the_dead_letter_is_put_gives_the_message_back(

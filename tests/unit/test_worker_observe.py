@@ -1,6 +1,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -26,7 +27,6 @@ def root_logger() -> Iterator[None]:
         ('{"sign": "0a1b2c", "code": "1000"}', '{"sign": "***", "code": "1000"}'),
         ("api_secret='hush', api_id='me'", "api_secret='***', api_id='me'"),
         ("API_SECRET=hush", "API_SECRET=***"),
-        ("timestamp=1795366196000 api_id=me", "timestamp=*** api_id=me"),
         ("https://s3/a.jpg?X-Amz-Signature=ab12&x=1", "https://s3/a.jpg?X-Amz-Signature=***&x=1"),
         ("?X-Amz-Credential=AKIA%2Fus&X-Amz-Security-Token=tok", "?X-Amz-Credential=***&X-Amz-Security-Token=***"),
         ("redis://:hush@host:6379/0", "redis://:***@host:6379/0"),
@@ -64,10 +64,8 @@ def test_our_lines_and_the_libraries_come_out_as_one_kind_of_json(capfd: pytest.
 @pytest.mark.parametrize("log_format", LogFormat)
 def test_a_traceback_is_redacted_too(log_format: LogFormat, capfd: pytest.CaptureFixture[str]) -> None:
     observe.configure(log_format)
-    try:
-        raise ValueError("no answer to sign=0a1b2c for C12345678")
-    except ValueError:
-        logging.getLogger("celery.app.trace").exception("Task failed")
+    error = ValueError("no answer to sign=0a1b2c for\nC12345678")
+    logging.getLogger("celery.app.trace").error("Task failed", exc_info=error)
     line = capfd.readouterr().err
     assert "ValueError" in line
     assert ("0a1b2c" in line, "C12345678" in line) == (False, False)
@@ -78,6 +76,24 @@ def test_what_is_nested_in_a_field_is_redacted_too(capfd: pytest.CaptureFixture[
     observe.log.warning("something", reply={"cardNum": "C12345678"}, calls=["sign=0a1b2c"])
     line = capfd.readouterr().err
     assert ("0a1b2c" in line, "C12345678" in line) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"sign": "0a1b2c"}', 'sign="0a1b2c", next', "sign='0a1b2c'", "read\nC12345678", "read\tC12345678", "C12345678\\"],
+)
+def test_redaction_sees_through_the_quoting_of_json(text: str, capfd: pytest.CaptureFixture[str]) -> None:
+    observe.configure(LogFormat.JSON)
+    observe.log.warning("something", body=text)
+    line = capfd.readouterr().err
+    assert "***" in json.loads(line)["body"]
+    assert ("0a1b2c" in line, "C12345678" in line) == (False, False)
+
+
+def test_every_line_has_its_time(capfd: pytest.CaptureFixture[str]) -> None:
+    observe.configure(LogFormat.JSON)
+    observe.log.info("something")
+    assert datetime.fromisoformat(json.loads(capfd.readouterr().err)["timestamp"]).tzinfo is not None
 
 
 def test_a_person_gets_lines_to_read(capfd: pytest.CaptureFixture[str]) -> None:

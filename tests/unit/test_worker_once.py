@@ -1,8 +1,11 @@
 """What is paid for is paid for once: redelivery, duplicates, lost claims, outages between two steps, and redrives."""
 
-import pytest
+from collections.abc import Mapping
+from typing import Any
 
+import pytest
 from fakes import BUCKET, World, jpeg, reply
+
 from hmt_pass import keys
 from hmt_pass.errors import ObjectDeniedError, StorageError, StoreError, UnansweredError
 from hmt_pass.job import Job
@@ -219,22 +222,6 @@ def test_content_that_is_being_read_for_another_job_is_waited_for(world: World) 
     assert ("done", 1) == (world.run(two).end, world.client.charges)
 
 
-def test_content_that_became_known_just_before_the_lease_is_copied(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = world.job(key="1.jpg"), world.job(key="2.jpg")
-    claims = world.services.claims
-    lock = claims.lock
-
-    def late_lock(key: str, token: str) -> bool:
-        monkeypatch.setattr(claims, "lock", lock)
-        world.run(one)
-        return lock(key, token)
-
-    monkeypatch.setattr(claims, "lock", late_lock)
-    assert ("done", 1) == (world.run(two).end, world.client.charges)
-
-
 def test_a_redis_that_fails_when_a_reply_was_paid_leaves_a_possible_charge_and_no_dead_letter(world: World) -> None:
     job = world.job()
 
@@ -326,3 +313,39 @@ def test_a_new_photo_is_read_although_the_last_one_was_paid_for_and_had_no_data(
     world.storage.put(BUCKET, "a.jpg", jpeg("two"))
     world.producer.enqueue(str(job.image))
     assert "done" == world.run(job).end
+
+
+def test_a_photo_that_was_paid_for_and_not_stored_is_not_bought_again_by_a_new_enqueue(world: World) -> None:
+    job = world.job()
+    world.storage.put_error = StorageError("down")
+    world.run(job)
+    world.services.claims.died(job.job_id, "exhausted: storage unavailable")
+    world.storage.put_error = None
+    world.producer.enqueue(str(job.image))
+    assert ("done", 1) == (world.run(job).end, world.client.charges)
+
+
+@pytest.mark.parametrize("answer", [reply(), reply("1004")], ids=["paid", "rejected"])
+def test_a_claim_that_is_lost_while_the_result_is_written_does_not_end_the_job(
+    world: World, monkeypatch: pytest.MonkeyPatch, answer: Reply
+) -> None:
+    job = world.job()
+    put_json = world.storage.put_json
+
+    def slow_put(bucket: str, key: str, document: Mapping[str, Any]) -> str:
+        steal(world, job)
+        return put_json(bucket, key, document)
+
+    monkeypatch.setattr(world.storage, "put_json", slow_put)
+    world.script(answer)
+    assert ("delayed", State.RUNNING) == (world.run(job).end, world.status(job).state)
+    assert world.result(job) is None
+
+
+def test_a_job_that_finds_its_own_reading_keeps_its_document(world: World) -> None:
+    job = world.job()
+    world.run(job)
+    before = world.stored(job)
+    world.producer.enqueue(str(job.image))
+    world.run(job)
+    assert before == world.stored(job)

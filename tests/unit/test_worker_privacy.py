@@ -1,12 +1,12 @@
-"""Nobody's data where it does not belong: neither in Redis beside receipt and result, nor in logs, returns or errors."""
+"""Nobody's data where it does not belong: not in Redis beside receipt and result, not in logs, returns or errors."""
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-
 from fakes import API_SECRET, BUCKET, PERMIT, Answer, World, reply
+
 from hmt_pass.errors import StorageError, UnansweredError
 from hmt_pass.status import State
 from worker import observe
@@ -43,15 +43,14 @@ def root_logger() -> Iterator[None]:
 
 def in_redis(world: World) -> str:
     """Everything that Redis holds, but for receipts and results."""
-    texts = []
-    for key in map(str, world.store.scan_iter()):
-        kind = world.store.type(key)
-        if key.endswith((":receipt", ":result")):
-            continue
-        read = {"hash": world.store.hgetall, "string": world.store.get, "zset": lambda k: world.store.zrange(k, 0, -1)}
-        content = world.store.lrange(key, 0, -1) if kind == "list" else read[kind](key)
-        texts.append(f"{key} {content}")
-    return "\n".join(texts)
+    read: dict[str, Callable[[str], object]] = {
+        "hash": world.store.hgetall,
+        "string": world.store.get,
+        "zset": lambda key: world.store.zrange(key, 0, -1),
+        "list": lambda key: world.store.lrange(key, 0, -1),
+    }
+    looked_at = [key for key in map(str, world.store.scan_iter()) if not key.endswith((":receipt", ":result"))]
+    return "\n".join(f"{key} {read[str(world.store.type(key))](key)}" for key in looked_at)
 
 
 def leaked(text: str) -> list[str]:

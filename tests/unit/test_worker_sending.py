@@ -1,12 +1,13 @@
 import base64
 import hashlib
 import io
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from fakes import BUCKET, FakeStorage, jpeg
 from PIL import Image
 
-from fakes import BUCKET, FakeStorage, jpeg
 from hmt_pass.errors import ImageRejectedError
 from hmt_pass.image import check
 from hmt_pass.job import ImageRef
@@ -41,6 +42,11 @@ def test_a_photo_goes_as_a_presigned_url_when_told_so() -> None:
     source = sender(Send.URL).source(photo(jpeg()))
     assert ["url"] == list(source)
     assert source["url"].startswith(f"https://s3.example/{BUCKET}/a.jpg?X-Amz-Signature=")
+
+
+def test_a_presigned_url_gives_the_very_version_that_was_read() -> None:
+    [url] = sender(Send.URL).source(replace(photo(jpeg()), version_id="v7")).values()
+    assert "versionId=v7" in str(url)
 
 
 @pytest.mark.parametrize("send", [Send.FILE, Send.URL])

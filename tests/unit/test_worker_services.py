@@ -3,8 +3,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-
 from fakes import API_SECRET, fake_settings
+
 from hmt_pass.job import RECOGNIZE
 from worker import services
 from worker.celery import app, check_settings, configure_logging
@@ -58,8 +58,9 @@ def test_a_worker_with_a_wrong_environment_says_so_and_does_not_start(monkeypatc
         check_settings()
 
 
+@pytest.mark.usefixtures("root_logger")
 def test_logs_are_formatted_as_the_settings_say(
-    root_logger: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HMT_PASS_LOG_FORMAT", "console")
     configure_logging(loglevel=logging.WARNING)

@@ -87,7 +87,9 @@ def test_every_variable_is_read_under_its_name(monkeypatch: pytest.MonkeyPatch) 
         "HMT_PASS_STATUS_TTL_S": "11",
         "HMT_PASS_LOG_FORMAT": "console",
     }
-    settings = load(monkeypatch, **{name: str(TimestampUnit.SECONDS) if value == "s" else value for name, value in given.items()})
+    settings = load(
+        monkeypatch, **{name: str(TimestampUnit.SECONDS) if value == "s" else value for name, value in given.items()}
+    )
     expected = {
         "endpoint_url": "http://127.0.0.1:8000",
         "timestamp_unit": TimestampUnit.SECONDS,
