@@ -110,6 +110,14 @@ def test_a_redrive_moves_what_the_filters_leave(world: World, options: list[str]
     assert {"redriven": expected} == document("dead-letters", "redrive", *options)
 
 
+def test_a_dead_letter_that_another_operator_was_faster_with_is_not_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    die(world, "one", "1001")
+    monkeypatch.setattr("worker.dead_letters.DeadLetters.redrive", lambda *_: False)
+    assert {"redriven": []} == document("dead-letters", "redrive", "--all")
+
+
 def test_a_redrive_during_a_hold_says_that_the_jobs_wait(world: World) -> None:
     die(world, "one", "1001")
     world.services.hold.open("no money", by="a test")

@@ -349,3 +349,12 @@ def test_a_job_that_finds_its_own_reading_keeps_its_document(world: World) -> No
     world.producer.enqueue(str(job.image))
     world.run(job)
     assert before == world.stored(job)
+
+
+def test_calls_that_never_ended_count_as_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World.create(monkeypatch, max_attempts=1)
+    job = world.job()
+    world.services.claims.intend(world.services.claims.claim(job))
+    world.let_the_claim_expire(job)
+    assert ("dead", []) == (world.run(job).end, world.client.calls)
+    assert "exhausted" == world.status(job).reason
