@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
@@ -98,7 +98,7 @@ class Producer:
 
         """
         job = Job.create(image, **options)
-        self._publish(self._registered([job]))
+        self._accept([job])
         return job.job_id
 
     def enqueue_many(
@@ -113,7 +113,7 @@ class Producer:
         accepted = 0
         items = iter(images)
         while batch := [_create(item) for item in islice(items, BATCH)]:
-            self._publish(self._registered(batch))
+            self._accept(batch)
             accepted += len(batch)
             if progress:
                 progress(accepted)
@@ -142,8 +142,20 @@ class Producer:
             pause_s = min(pause_s * 1.5, 1.0)
         return status
 
-    def _registered(self, jobs: list[Job]) -> list[Job]:
-        """Write the jobs' states before they are published; returns those that still have to be published."""
+    def _accept(self, jobs: list[Job]) -> None:
+        """Write the jobs' states, then publish them; a job that was not published does not stay `queued`."""
+        answers = self._registered(jobs)
+        try:
+            self._publish([job for job, answer in answers if answer != "finished"])
+        except NotEnqueuedError:
+            with suppress(StoreError), self._store.pipeline() as pipe:
+                for job in (job for job, answer in answers if answer == "new"):
+                    pipe.delete(keys.job(job.job_id))
+                pipe.execute()
+            raise
+
+    def _registered(self, jobs: list[Job]) -> list[tuple[Job, str]]:
+        """Each job and what its state was: new, open, or finished, which needs no message."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._store.pipeline(transaction=False) as pipe:
             for job in jobs:
@@ -154,13 +166,13 @@ class Producer:
                     client=pipe,
                 )
             try:
-                answers = pipe.execute()
+                answers = list(zip(jobs, pipe.execute(), strict=True))
             except StoreError as error:
                 raise NotEnqueuedError(str(error)) from None
-        conflict = next((job for job, answer in zip(jobs, answers, strict=True) if answer == "conflict"), None)
+        conflict = next((job for job, answer in answers if answer == "conflict"), None)
         if conflict:
             raise JobConflictError(f"job id {conflict.job_id} already stands for another image or flag; use a new id")
-        return [job for job, answer in zip(jobs, answers, strict=True) if answer != "finished"]
+        return answers
 
     def _publish(self, jobs: list[Job]) -> None:
         with self._app.producer_or_acquire() as publisher:

@@ -190,7 +190,7 @@ def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **sett
         settings=chosen,
         worker="a-host:1",
         store=store,
-        claims=Claims(store, chosen.lease_s, "a-host:1"),
+        claims=Claims(store, chosen.lease_s, "a-host:1", receipt_ttl_s=60),
         hold=Hold(store),
         delayed=Delayed(store),
         dead_letters=DeadLetters(store),

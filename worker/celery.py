@@ -64,7 +64,7 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
         broker_transport_options={
             **SOCKET_LIMITS,
             "health_check_interval": 10,
-            "visibility_timeout": environment.visibility_timeout_s,  # no job runs longer than a third of it
+            "visibility_timeout": environment.visibility_timeout_s,  # the settings keep it above the longest job
             "unacked_restore_interval": 5,  # kombu sweeps every 100 s by default
             "unacked_restore_throttle": 1,
             "queue_order_strategy": LaneCycle,

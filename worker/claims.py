@@ -5,6 +5,7 @@ is longer than all of them together. Each write that matters is one script, so a
 """
 
 import json
+import random
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, cast
 from hmt_pass import keys
 from hmt_pass.errors import JobConflictError
 from hmt_pass.job import Job
+from hmt_pass.permit import Reply
 from hmt_pass.status import State
 from hmt_pass.store import Store
 from worker import scripts
@@ -69,8 +71,9 @@ class Claim:
 class Claims:
     """All claims and job states. Every method raises StoreError when Redis does not answer."""
 
-    def __init__(self, store: Store, lease_s: float, worker: str) -> None:
+    def __init__(self, store: Store, lease_s: float, worker: str, receipt_ttl_s: int) -> None:
         self._store = store
+        self._receipt_ttl_s = receipt_ttl_s
         self._lease_ms = int(lease_s * 1000)
         self._worker = worker
         self._claim = store.register_script(scripts.CLAIM)
@@ -110,7 +113,9 @@ class Claims:
             case ["held"]:
                 raise HeldError
             case ["paused", wait_ms]:
-                raise SnoozedError("the endpoint asked for fewer calls", wait_ms / 1000)
+                # Up to twice as long, or all that wait for it would come back at one moment.
+                wait_s = wait_ms / 1000 * random.uniform(1, 2)  # noqa: S311  no secret
+                raise SnoozedError("the endpoint asked for fewer calls", wait_s)
             case _:
                 raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
 
@@ -123,10 +128,9 @@ class Claims:
         job_id = claim.job.job_id
         with self._store.pipeline() as pipe:
             if receipt is not None:
-                pipe.set(keys.receipt(job_id), json.dumps(receipt, ensure_ascii=False), nx=True)
+                text = json.dumps(receipt, ensure_ascii=False)
+                pipe.set(keys.receipt(job_id), text, nx=True, ex=self._receipt_ttl_s)
             pipe.hset(keys.attempts(job_id), str(record["attempt"]), json.dumps(record, ensure_ascii=False))
-            pipe.hset(keys.job(job_id), "code", record["code"] or "")
-            pipe.hset(keys.job(job_id), "request_id", record["request_id"] or "")
             if record["possibly_charged"]:
                 pipe.hincrby(keys.job(job_id), "possibly_charged", 1)
             pipe.get(keys.claim(job_id))
@@ -184,26 +188,23 @@ class Claims:
             pipe.hincrby(keys.job(job_id), "attempts_before", 1)
             return int(pipe.execute()[0]) - 1
 
-    def waits(self, job_id: str, state: State, reason: str) -> None:
-        """Write down that the job waits for its next run, and why."""
-        with self._store.pipeline() as pipe:
-            pipe.hset(keys.job(job_id), "state", str(state))
-            pipe.hset(keys.job(job_id), "reason", reason)
-            pipe.execute()
+    def waits(self, job_id: str, state: State, reason: str, reply: Reply | None = None) -> None:
+        """Write down that the job waits for its next run, why, and what the endpoint said if it did."""
+        self._write(job_id, {"state": str(state), "reason": reason, **_said(reply)})
 
-    def died(self, job_id: str, reason: str) -> None:
-        """Write down that the job was dead-lettered, and why."""
+    def died(self, job_id: str, reason: str, reply: Reply | None = None) -> None:
+        """Write down that the job was dead-lettered, why, and what the endpoint said if it did."""
         moment = now()
-        with self._store.pipeline() as pipe:
-            pipe.hset(keys.job(job_id), "state", str(State.DEAD))
-            pipe.hset(keys.job(job_id), "reason", reason)
-            pipe.hset(keys.job(job_id), "finished_at", moment)
-            pipe.hset(keys.job(job_id), "dead_at", moment)
-            pipe.execute()
+        times = {"finished_at": moment, "dead_at": moment}
+        self._write(job_id, {"state": str(State.DEAD), "reason": reason, **times, **_said(reply)})
+
+    def _write(self, job_id: str, fields: dict[str, str]) -> None:
+        self._store.hset(keys.job(job_id), items=[item for pair in fields.items() for item in pair])
 
     def expire(self, job_id: str, ttl_s: int) -> None:
-        """Let the state of a job go after `ttl_s`: nobody will ask for it again."""
-        for key in (keys.job(job_id), keys.attempts(job_id), keys.receipt(job_id)):
+        """Let the state of a job go after `ttl_s`, and a receipt at once: nobody will ask for it again."""
+        self._store.delete(keys.receipt(job_id))
+        for key in (keys.job(job_id), keys.attempts(job_id)):
             self._store.expire(key, ttl_s)
 
     def revive(self, job_id: str) -> None:
@@ -240,3 +241,7 @@ class Claims:
     def look_away(self, claim: Claim, sha256: str) -> None:
         """Let others have this content read."""
         self._release(keys=[keys.content_claim(sha256, int(claim.job.flag))], args=[claim.token])
+
+
+def _said(reply: Reply | None) -> dict[str, str]:
+    return {"code": reply.code, "request_id": reply.request_id} if reply else {}

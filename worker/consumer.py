@@ -62,6 +62,5 @@ class Housekeeping(bootsteps.StartStopStep):
     def _resume(self, consumer: Consumer) -> None:
         for queue in self._paused:
             consumer.add_task_queue(queue)
-        if self._paused:
-            log.warning("hold.over", queues=self._paused)
+        log.warning("hold.over", queues=self._paused)
         self._paused = []

@@ -24,8 +24,11 @@ local delayed, messages = unpack(KEYS)
 local time = redis.call('TIME')
 local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', time[1] + time[2] / 1000000, 'LIMIT', 0, ARGV[1])
 for _, job_id in ipairs(due) do
-    local entry = cjson.decode(redis.call('HGET', messages, job_id))
-    redis.call('LPUSH', entry.queue, entry.envelope)
+    local text = redis.call('HGET', messages, job_id)
+    if text then
+        local entry = cjson.decode(text)
+        redis.call('LPUSH', entry.queue, entry.envelope)
+    end
     redis.call('HDEL', messages, job_id)
     redis.call('ZREM', delayed, job_id)
 end

@@ -13,7 +13,7 @@ from typing import Any
 
 from hmt_pass import codes
 from hmt_pass.codes import Code
-from hmt_pass.errors import CallError, ObjectMissingError
+from hmt_pass.errors import CallError, ObjectMissingError, StoreError
 from hmt_pass.job import Job
 from hmt_pass.permit import Reply
 from worker import documents
@@ -22,6 +22,9 @@ from worker.documents import Document, Source
 from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
 from worker.services import Services
 from worker.storage import Photo
+
+RECEIPT_TRIES = 5
+RECEIPT_PAUSE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -101,7 +104,7 @@ class Ours:
         reply = attempt.reply
         paid = reply is not None and reply.code == Code.OK.value
         receipt = {"reply": reply.raw, **self._origin()} if reply and paid else None
-        if not self._claims.record(self.claim, record, receipt):
+        if not self._write_down(record, receipt):
             raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
         if error:
             raise error
@@ -129,6 +132,15 @@ class Ours:
         """Give up the claim, unless the end of the job did."""
         if not self._kept:
             self._claims.release(self.claim)
+
+    def _write_down(self, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
+        """Record the attempt; a receipt is tried for some seconds, because losing it is paying twice."""
+        for _ in range(RECEIPT_TRIES if receipt else 0):
+            try:
+                return self._claims.record(self.claim, record, receipt)
+            except StoreError:
+                time.sleep(RECEIPT_PAUSE_S)
+        return self._claims.record(self.claim, record, receipt)
 
     def _origin(self) -> dict[str, Any]:
         """What a receipt is for: these bytes, and this enqueuing of the job."""

@@ -58,6 +58,7 @@ return 1
 """
 
 REVIVE = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'dead' then return end
 local attempts = redis.call('HGET', KEYS[1], 'attempts')
 redis.call('HSET', KEYS[1], 'state', 'queued', 'attempts_before', attempts or 0)
 redis.call('HINCRBY', KEYS[1], 'redriven', 1)

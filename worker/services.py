@@ -43,7 +43,7 @@ def build(settings: Settings) -> Services:
         settings=settings,
         worker=worker,
         store=store,
-        claims=Claims(store, settings.lease_s, worker),
+        claims=Claims(store, settings.lease_s, worker, receipt_ttl_s=settings.status_ttl_s + int(settings.max_age_s)),
         hold=Hold(store),
         delayed=Delayed(broker),
         dead_letters=DeadLetters(broker),

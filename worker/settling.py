@@ -20,6 +20,7 @@ from hmt_pass.errors import (
     StorageError,
     StoreError,
 )
+from hmt_pass.permit import Reply
 from hmt_pass.status import State
 from worker.claims import LOOK_AGAIN_S, now
 from worker.dead_letters import DeadLetter
@@ -50,18 +51,25 @@ class Settling:
         try:
             if ours and not self.services.claims.holds(ours.claim):
                 error, ours = SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S), None
-            try:
-                self._carry_out(error, ours)
-            except (StorageError, ObjectDeniedError) as failed:
-                self.retry(failed)
-            except SnoozedError as lost:
-                self.snooze(lost, None)
-            except (TaskPredicate, DeadLetteredError, StoreError):
-                raise
-            except Exception as failed:  # noqa: BLE001  any bug is a dead letter
-                self.dead_letter(bug(failed))
+            self._carry_out_or_retry(error, ours)
+        except (TaskPredicate, DeadLetteredError):
+            raise
         except StoreError as failed:
             self.give_back(failed)
+        except Exception as failed:  # noqa: BLE001  not even a dead letter can be put: the message must not be lost
+            self.give_back(bug(failed))
+
+    def _carry_out_or_retry(self, error: HmtPassError, ours: Ours | None) -> None:
+        try:
+            self._carry_out(error, ours)
+        except (StorageError, ObjectDeniedError) as failed:
+            self.retry(failed)
+        except SnoozedError as lost:
+            self.snooze(lost, None)
+        except (TaskPredicate, DeadLetteredError, StoreError):
+            raise
+        except Exception as failed:  # noqa: BLE001  any bug is a dead letter
+            self.dead_letter(bug(failed))
 
     def forget_death(self, ours: Ours) -> None:
         """Drop the dead letter of a job that was enqueued again after it died, and has come to another end."""
@@ -101,7 +109,7 @@ class Settling:
         log.warning(
             "job.retrying", reason=error.reason, code=_code(error), failures=failures, delay_s=round(delay_s, 2)
         )
-        self.services.claims.waits(self.job_id, State.RETRYING, error.reason)
+        self.services.claims.waits(self.job_id, State.RETRYING, error.reason, _reply(error))
         self._delay(error.reason, delay_s)
 
     def snooze(self, error: HmtPassError, ours: Ours | None) -> NoReturn:
@@ -112,7 +120,7 @@ class Settling:
             delay_s = self.services.retry.snooze(self.services.claims.snooze(self.job_id))
             self.services.hold.pause(delay_s)
         if ours:
-            self.services.claims.waits(self.job_id, State.QUEUED, error.reason)
+            self.services.claims.waits(self.job_id, State.QUEUED, error.reason, _reply(error))
         log.info("job.snoozed", reason=error.reason, delay_s=round(delay_s, 2))
         self._delay(error.reason, delay_s)
 
@@ -132,7 +140,7 @@ class Settling:
             log.error("hold.opened" if opened else "hold.confirmed", code=code, meaning=codes.meaning(code))
         letter = self._letter(error, reason or error.reason)
         self.services.dead_letters.put(letter, self.message, time.time())
-        self.services.claims.died(self.job_id, letter.reason)
+        self.services.claims.died(self.job_id, letter.reason, _reply(error))
         log.error("job.dead_lettered", reason=letter.reason, code=code, request_id=letter.request_id)
         raise DeadLetteredError(f"{code or ''} {letter.reason}".strip()) from None
 
@@ -142,7 +150,7 @@ class Settling:
 
     def _letter(self, error: HmtPassError, reason: str) -> DeadLetter:
         fields = self.services.claims.fields(self.job_id)
-        reply = error.reply if isinstance(error, RefusedError) else None
+        reply = _reply(error)
         moment = now()
         return DeadLetter(
             self.job_id,
@@ -153,7 +161,7 @@ class Settling:
             hmt_flag=int(fields["hmt_flag"]) if "hmt_flag" in fields else None,
             code=_code(error),
             msg=redact(reply.msg) if reply else None,
-            request_id=fields.get("request_id") or None,
+            request_id=reply.request_id if reply else None,
             attempts=self.services.claims.attempts(self.job_id),
             first_failure_at=fields.get("first_failure_at") or moment,
             last_failure_at=moment,
@@ -169,6 +177,10 @@ def bug(error: BaseException) -> BugError:
     found = BugError(f"bug: {type(error).__name__} in {last.name} ({last.filename.rsplit('/', 1)[-1]}:{last.lineno})")
     log.error("job.bug", reason=found.reason, traceback="".join(traceback.format_tb(error.__traceback__)))
     return found
+
+
+def _reply(error: HmtPassError) -> Reply | None:
+    return error.reply if isinstance(error, RefusedError) else None
 
 
 def _code(error: HmtPassError) -> str | None:

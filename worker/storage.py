@@ -155,18 +155,20 @@ def _translated(address: str) -> Iterator[None]:
         answer: Any = error.response
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         name = answer.get("Error", {}).get("Code", "")
-        raise _error_for(status)(f"{address}: S3 answered {status} {name}") from None
+        raise _error_for(status, name)(f"{address}: S3 answered {status} {name}") from None
     except BotoCoreError as error:
         raise StorageError(f"{address}: {type(error).__name__}") from None
 
 
-def _error_for(http_status: int) -> type[HmtPassError]:
-    match http_status:
-        case HTTPStatus.NOT_FOUND:
+def _error_for(http_status: int, name: str) -> type[HmtPassError]:
+    match http_status, name:
+        case (HTTPStatus.NOT_FOUND, _) | (HTTPStatus.METHOD_NOT_ALLOWED, _):  # 405: the version is a delete marker
             return ObjectMissingError
-        case HTTPStatus.PRECONDITION_FAILED:
+        case HTTPStatus.BAD_REQUEST, "InvalidArgument":  # a version id that S3 never gave
+            return ObjectMissingError
+        case HTTPStatus.PRECONDITION_FAILED, _:
             return ObjectChangedError
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+        case (HTTPStatus.UNAUTHORIZED, _) | (HTTPStatus.FORBIDDEN, _):
             return ObjectDeniedError
         case _:
             return StorageError

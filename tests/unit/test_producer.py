@@ -167,7 +167,22 @@ def test_a_broker_that_is_down_takes_no_job(world: World, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("celery.Celery.send_task", refused)
     with pytest.raises(NotEnqueuedError, match="the broker did not take the job: connection refused"):
-        world.producer.enqueue(IMAGE)
+        world.producer.enqueue(IMAGE, job_id="mine")
+    assert State.UNKNOWN is world.producer.status("mine").state
+
+
+def test_a_broker_that_fails_leaves_the_state_of_a_job_that_waits_already(
+    world: World, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.producer.enqueue(IMAGE, job_id="mine")
+
+    def refused(*_: object, **__: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("celery.Celery.send_task", refused)
+    with pytest.raises(NotEnqueuedError):
+        world.producer.enqueue(IMAGE, job_id="mine")
+    assert (State.QUEUED, 1) == (world.producer.status("mine").state, len(sent))
 
 
 def test_a_job_is_held_while_the_account_is_on_hold(world: World, sent: list[Any]) -> None:

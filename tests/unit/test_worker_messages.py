@@ -114,6 +114,12 @@ def test_a_bug_while_the_job_is_claimed_is_a_dead_letter(world: World, monkeypat
     assert 1 == world.services.dead_letters.count()
 
 
+def test_a_bug_even_in_the_dead_letter_gives_the_message_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.dead_letters.DeadLetters.put", raising(ZeroDivisionError()))
+    world.script(reply("1001"))
+    assert "requeued" == world.run(world.job()).end
+
+
 def test_a_bug_while_a_job_is_settled_is_a_dead_letter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Settling, "reject", raising(ZeroDivisionError()))
     world.script(reply("1004"))

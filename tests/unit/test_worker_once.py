@@ -11,6 +11,7 @@ from hmt_pass.errors import ObjectDeniedError, StorageError, StoreError, Unanswe
 from hmt_pass.job import Job
 from hmt_pass.permit import Flag, Reply
 from hmt_pass.status import State
+from worker.claims import Claims
 
 
 @pytest.fixture
@@ -358,3 +359,38 @@ def test_calls_that_never_ended_count_as_attempts(monkeypatch: pytest.MonkeyPatc
     world.let_the_claim_expire(job)
     assert ("dead", []) == (world.run(job).end, world.client.calls)
     assert "exhausted" == world.status(job).reason
+
+
+def test_a_redis_that_is_away_for_a_moment_after_a_paid_reply_does_not_cost_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.results.RECEIPT_PAUSE_S", 0)
+    outages = iter([StoreError("Redis: no answer"), StoreError("Redis: no answer")])
+    record = Claims.record
+
+    def flaky(*args: Any) -> bool:
+        for outage in outages:
+            raise outage
+        return record(*args)
+
+    monkeypatch.setattr(Claims, "record", flaky)
+    assert "done" == world.run(world.job()).end
+    assert 1 == world.client.charges
+
+
+def test_a_redis_that_stays_away_after_a_paid_reply_gives_the_message_back_and_the_call_is_remembered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.results.RECEIPT_PAUSE_S", 0)
+    job = world.job()
+    with monkeypatch.context() as outage:
+
+        def away(*_: Any) -> bool:
+            raise StoreError("Redis: no answer")
+
+        outage.setattr(Claims, "record", away)
+        assert "requeued" == world.run(job).end
+    world.let_the_claim_expire(job)
+    world.run(job)
+    first, second = world.stored(job)["attempts"]
+    assert ("worker died", True, "0000") == (first["error"], first["possibly_charged"], second["code"])
