@@ -254,6 +254,7 @@ class World:
         services = fake_services(fake_store(server), storage, client, **settings)
         monkeypatch.setattr("worker.task.services", lambda: services)
         monkeypatch.setattr("worker.settling.GIVE_BACK_PAUSE_S", 0)
+        monkeypatch.setattr("worker.results.RECEIPT_PAUSE_S", 0)
         monkeypatch.setattr("hmt_pass.producer.connect", lambda _url: services.store)
         return cls(services, storage, client, server)
 

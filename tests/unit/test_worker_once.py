@@ -364,11 +364,10 @@ def test_calls_that_never_ended_count_as_attempts(monkeypatch: pytest.MonkeyPatc
 def test_a_redis_that_is_away_for_a_moment_after_a_paid_reply_does_not_cost_another(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.results.RECEIPT_PAUSE_S", 0)
     outages = iter([StoreError("Redis: no answer"), StoreError("Redis: no answer")])
     record = Claims.record
 
-    def flaky(*args: Any) -> bool:
+    def flaky(*args: object) -> bool:
         for outage in outages:
             raise outage
         return record(*args)
@@ -381,11 +380,10 @@ def test_a_redis_that_is_away_for_a_moment_after_a_paid_reply_does_not_cost_anot
 def test_a_redis_that_stays_away_after_a_paid_reply_gives_the_message_back_and_the_call_is_remembered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.results.RECEIPT_PAUSE_S", 0)
     job = world.job()
     with monkeypatch.context() as outage:
 
-        def away(*_: Any) -> bool:
+        def away(*_: object) -> bool:
             raise StoreError("Redis: no answer")
 
         outage.setattr(Claims, "record", away)
