@@ -19,6 +19,8 @@
 Errors hold ids and references, never fields of a permit, never a secret.
 """
 
+from http import HTTPStatus
+
 from hmt_pass.codes import Code, Disposition
 
 
@@ -73,8 +75,10 @@ class UnreadableReplyError(CallError):
         super().__init__(http_status, problem)
         self.http_status = http_status
         self.problem = problem
-        server_fault = http_status >= 500  # noqa: PLR2004  HTTP's own boundary
-        self.disposition = Disposition.RETRY if server_fault else Disposition.DEAD_LETTER
+        unavailable = http_status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+        retried = unavailable or http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        self.disposition = Disposition.RETRY if retried else Disposition.DEAD_LETTER
+        self.possibly_charged = not unavailable  # a gateway that says so has not passed the call on
 
     def __str__(self) -> str:
         return f"HTTP {self.http_status}: {self.problem}"

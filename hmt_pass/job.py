@@ -20,6 +20,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _IMAGE = re.compile(
     r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>.+?)(\?versionId=(?P<version_id>[^?&]+))?"
 )
+_ETAG = re.compile(r'"?[!#-~]{1,256}"?')
 MAX_KEY_BYTES = 1024  # S3's own limit
 
 
@@ -82,8 +83,7 @@ class Job:
         lane: str = Lane.INTERACTIVE,
     ) -> Self:
         """A checked job; without `job_id` the id is derived from the content's name. Raises InvalidJobError."""
-        ref, known_flag, known_lane = ImageRef.parse(image), parse_flag(flag), parse_lane(lane)
-        pin = etag.strip('"') if etag else None
+        ref, known_flag, known_lane, pin = ImageRef.parse(image), parse_flag(flag), parse_lane(lane), parse_etag(etag)
         return cls(check_job_id(job_id or derive_job_id(ref, known_flag, pin)), ref, known_flag, pin, known_lane)
 
     @classmethod
@@ -94,13 +94,11 @@ class Job:
         unknown = sorted(set(kwargs) - {"image", "hmt_flag", "etag"})
         if unknown:
             raise InvalidJobError(f"unknown arguments: {', '.join(unknown)}")
-        if not isinstance(kwargs.get("etag"), str | None):
-            raise InvalidJobError("etag must be a string")
         return cls(
             check_job_id(job_id),
             ImageRef.parse(kwargs.get("image")),
             parse_flag(kwargs.get("hmt_flag", Flag.HK_AND_MACAU)),
-            kwargs.get("etag"),
+            parse_etag(kwargs.get("etag")),
             Lane.of_queue(queue),
         )
 
@@ -149,8 +147,17 @@ def parse_flag(flag: object) -> Flag:
     return Flag(flag)
 
 
-def parse_lane(lane: str) -> Lane:
+def parse_etag(etag: object) -> str | None:
+    """An etag without its quotes; None for none. Raises InvalidJobError."""
+    if etag is None or etag == "":
+        return None
+    if not isinstance(etag, str) or not _ETAG.fullmatch(etag):
+        raise InvalidJobError("etag is what S3 answered to the put, such as 9b2cf535f27731c974343645a3985328")
+    return etag.strip('"')
+
+
+def parse_lane(lane: object) -> Lane:
     """A Lane out of its name. Raises InvalidJobError."""
-    if lane not in set(Lane):
+    if not isinstance(lane, str) or lane not in set(Lane):
         raise InvalidJobError(f"lane is one of {', '.join(Lane)}")
     return Lane(lane)

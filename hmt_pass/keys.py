@@ -1,6 +1,7 @@
 """Every Redis key of the system, in one place. Producer and worker share the job's keys."""
 
 HOLD = "hmt_pass:hold"
+RELEASED_AT = "hmt_pass:hold:released_at"
 PAUSE = "hmt_pass:pause"
 DELAYED = "hmt_pass:delayed"
 DELAYED_MESSAGES = "hmt_pass:delayed:messages"

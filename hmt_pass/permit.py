@@ -191,7 +191,8 @@ class Reply:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    # Half of a surrogate pair, of a name cut by a Java service for one, cannot be written anywhere: it becomes `?`.
+    return "" if value is None else str(value).encode(errors="replace").decode()
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ The functions use one Producer built from `REDIS_URL` and `BROKER_URL`; build a 
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -29,22 +29,33 @@ from hmt_pass.job import RECOGNIZE, Job
 from hmt_pass.status import Status
 from hmt_pass.store import connect
 
-# A publish gives up after about 6 s, so that an upload handler answers while its user still waits.
-PUBLISH_RETRY = {"max_retries": 4, "interval_start": 0.2, "interval_step": 0.4, "interval_max": 1}
-SOCKET_LIMITS = {"socket_timeout": 5, "socket_connect_timeout": 3, "socket_keepalive": True}
+# An enqueue gives up after about 8 s, so that an upload handler answers while its user still waits: 2 s for the state,
+# and three tries of 1.5 s to publish.
+STATE_TIMEOUT_S = 2.0
+PUBLISH_RETRY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.4, "interval_max": 1}
+SOCKET_LIMITS = {"socket_timeout": 1.5, "socket_connect_timeout": 1.5, "socket_keepalive": True}
 BATCH = 500  # jobs a round trip in enqueue_many: 0.3 MB
 
 _REGISTER = """
-local old = redis.call('HMGET', KEYS[1], 'image', 'hmt_flag', 'state', 'attempts')
-local state = old[3]
-if old[1] and (old[1] ~= ARGV[1] or old[2] ~= ARGV[2]) then return 'conflict' end
-if ARGV[4] == 'pinned' and (state == 'recognized' or state == 'rejected') then return 'finished' end
-if state == 'running' or state == 'retrying' then return 'open' end
-redis.call('HSET', KEYS[1], 'image', ARGV[1], 'hmt_flag', ARGV[2], 'lane', ARGV[3], 'state', 'queued',
-    'enqueued_at', ARGV[5], 'attempts_before', old[4] or 0)
-redis.call('HDEL', KEYS[1], 'reason', 'snoozes', 'failures', 'first_failure_at', 'possibly_charged', 'finished_at')
+local image, flag, etag, lane, pinned, now = unpack(ARGV)
+local old = redis.call('HMGET', KEYS[1], 'image', 'hmt_flag', 'etag', 'state', 'attempts')
+local state = old[4]
+if old[1] and (old[1] ~= image or old[2] ~= flag or (old[3] or etag) ~= etag) then return 'conflict' end
+if pinned ~= '' and (state == 'recognized' or state == 'rejected') then return 'finished' end
+if pinned == '' then redis.call('HINCRBY', KEYS[1], 'generation', 1) end
+if state == 'queued' or state == 'running' or state == 'retrying' then return 'open' end
+redis.call('HSET', KEYS[1], 'image', image, 'hmt_flag', flag, 'etag', etag, 'lane', lane, 'state', 'queued',
+    'enqueued_at', now, 'attempts_before', old[5] or 0)
+redis.call('HDEL', KEYS[1], 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged',
+    'finished_at')
 redis.call('PERSIST', KEYS[1])
 return state and 'open' or 'new'
+"""
+
+# A job that was not published: it must not stay `queued`, unless some worker has seen it after all.
+_TAKE_BACK = """
+local known = redis.call('HMGET', KEYS[1], 'state', 'attempts')
+if known[1] == 'queued' and not known[2] then redis.call('DEL', KEYS[1]) end
 """
 
 
@@ -67,8 +78,9 @@ class Producer:
     def __init__(self, redis_url: str | None = None, broker_url: str | None = None) -> None:
         redis_url = redis_url or os.environ.get("REDIS_URL") or "redis://localhost:6379/0"
         broker_url = broker_url or os.environ.get("BROKER_URL") or redis_url
-        self._store = connect(redis_url)
+        self._store = connect(redis_url, STATE_TIMEOUT_S)
         self._register = self._store.register_script(_REGISTER)
+        self._take_back = self._store.register_script(_TAKE_BACK)
         # set_as_current=False: the web app may have a Celery app of its own.
         self._app = celery.Celery("hmt_pass.producer", broker=broker_url, set_as_current=False)
         self._app.conf.update(
@@ -93,8 +105,8 @@ class Producer:
 
         Raises:
             InvalidJobError: an argument is wrong.
-            JobConflictError: `job_id` already stands for another image or flag.
-            NotEnqueuedError: the broker or Redis did not take the job within about 6 s; enqueue it again later.
+            JobConflictError: `job_id` already stands for another image, etag or flag.
+            NotEnqueuedError: the broker or Redis did not take the job within about 8 s; enqueue it again later.
 
         """
         job = Job.create(image, **options)
@@ -103,21 +115,21 @@ class Producer:
 
     def enqueue_many(
         self, images: Iterable[str | tuple[str, JobOptions]], progress: Callable[[int], object] | None = None
-    ) -> Iterator[str]:
-        """Enqueue many jobs in batches of one round trip; yields their ids in order, as they are accepted.
+    ) -> list[str]:
+        """Enqueue many jobs in batches of one round trip; returns their ids in order.
 
         An item is an image, or a pair of it and the options of `enqueue`. `progress` is called with the number of jobs
-        accepted so far. Raises like `enqueue`; what was yielded before is accepted, and enqueuing an item again is
-        harmless.
+        accepted so far. Raises like `enqueue`; the batches that `progress` was told of are accepted then, and enqueuing
+        an item again is harmless.
         """
-        accepted = 0
+        job_ids: list[str] = []
         items = iter(images)
         while batch := [_create(item) for item in islice(items, BATCH)]:
             self._accept(batch)
-            accepted += len(batch)
+            job_ids += [job.job_id for job in batch]
             if progress:
-                progress(accepted)
-            yield from (job.job_id for job in batch)
+                progress(len(job_ids))
+        return job_ids
 
     def status(self, job_id: str) -> Status:
         """Where the job stands. Raises StoreError when Redis cannot be asked."""
@@ -136,9 +148,10 @@ class Producer:
         """The status once it is final. Raises TimeoutError when it is not within `timeout_s`."""
         deadline, pause_s = time.monotonic() + timeout_s, 0.05
         while not (status := self.status(job_id)).state.final:
-            if time.monotonic() + pause_s > deadline:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
                 raise TimeoutError(f"job {job_id} is {status.state} after {timeout_s:g} s; it goes on, ask again later")
-            time.sleep(pause_s)
+            time.sleep(min(pause_s, left_s))
             pause_s = min(pause_s * 1.5, 1.0)
         return status
 
@@ -146,33 +159,28 @@ class Producer:
         """Write the jobs' states, then publish them; a job that was not published does not stay `queued`."""
         answers = self._registered(jobs)
         try:
-            self._publish([job for job, answer in answers if answer != "finished"])
+            self._publish([job for job, answer in answers if answer in {"new", "open"}])
         except NotEnqueuedError:
-            with suppress(StoreError), self._store.pipeline() as pipe:
+            with suppress(StoreError):
                 for job in (job for job, answer in answers if answer == "new"):
-                    pipe.delete(keys.job(job.job_id))
-                pipe.execute()
+                    self._take_back(keys=[keys.job(job.job_id)])
             raise
+        conflict = next((job for job, answer in answers if answer == "conflict"), None)
+        if conflict:
+            raise JobConflictError(f"job id {conflict.job_id} stands for another image, etag or flag; use a new id")
 
     def _registered(self, jobs: list[Job]) -> list[tuple[Job, str]]:
-        """Each job and what its state was: new, open, or finished, which needs no message."""
+        """Each job and what it is: new, open, finished, which needs no message, or in conflict with another image."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._store.pipeline(transaction=False) as pipe:
             for job in jobs:
                 pinned = "pinned" if job.pinned else ""
-                self._register(
-                    keys=[keys.job(job.job_id)],
-                    args=[str(job.image), int(job.flag), job.lane, pinned, now],
-                    client=pipe,
-                )
+                arguments: list[str | int] = [str(job.image), int(job.flag), job.etag or "", job.lane, pinned, now]
+                self._register(keys=[keys.job(job.job_id)], args=arguments, client=pipe)
             try:
-                answers = list(zip(jobs, pipe.execute(), strict=True))
+                return list(zip(jobs, pipe.execute(), strict=True))
             except StoreError as error:
                 raise NotEnqueuedError(str(error)) from None
-        conflict = next((job for job, answer in answers if answer == "conflict"), None)
-        if conflict:
-            raise JobConflictError(f"job id {conflict.job_id} already stands for another image or flag; use a new id")
-        return answers
 
     def _publish(self, jobs: list[Job]) -> None:
         with self._app.producer_or_acquire() as publisher:
@@ -210,7 +218,7 @@ def enqueue(image: str, **options: Unpack[JobOptions]) -> str:
 
 def enqueue_many(
     images: Iterable[str | tuple[str, JobOptions]], progress: Callable[[int], object] | None = None
-) -> Iterator[str]:
+) -> list[str]:
     """See `Producer.enqueue_many`."""
     return default().enqueue_many(images, progress)
 

@@ -10,7 +10,7 @@ from redis.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
-from hmt_pass.errors import StoreError
+from hmt_pass.errors import SettingsError, StoreError
 
 
 def connect(url: str, timeout_s: float = 5.0) -> "Store":
@@ -18,15 +18,18 @@ def connect(url: str, timeout_s: float = 5.0) -> "Store":
 
     By default redis-py repeats a command after a lost connection, and a counter would count twice: not here.
     """
-    pool = redis.ConnectionPool.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=min(timeout_s, 3.0),
-        socket_keepalive=True,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 0),
-    )
+    try:
+        pool = redis.ConnectionPool.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=min(timeout_s, 3.0),
+            socket_keepalive=True,
+            health_check_interval=30,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:  # its text quotes the password
+        raise SettingsError("the Redis URL cannot be read; a password in it must be percent-encoded") from None
     return cast("Store", Store.from_pool(pool))  # typed as redis.Redis; it is cls.from_pool
 
 
@@ -42,7 +45,8 @@ def _translated(method: Callable[P, T]) -> Callable[P, T]:
         except NoScriptError:  # redis-py answers it itself, by loading the script
             raise
         except RedisError as error:
-            raise StoreError(f"Redis: {error}") from None
+            # A failed pipeline quotes its command, and with it what was to be written.
+            raise StoreError(f"Redis: {str(error).rpartition('of pipeline caused error: ')[2]}") from None
 
     return call
 

@@ -145,8 +145,8 @@ class FakeStorage:
     def has_credentials(self) -> bool:
         return self.credentials
 
-    def check(self, bucket: str) -> None:
-        if bucket not in self.buckets:
+    def check(self, bucket: str | None) -> None:
+        if bucket is not None and bucket not in self.buckets:
             raise ObjectMissingError(f"s3://{bucket}")
 
     def _find(self, image: ImageRef) -> _Object:
@@ -255,7 +255,7 @@ class World:
         monkeypatch.setattr("worker.task.services", lambda: services)
         monkeypatch.setattr("worker.settling.GIVE_BACK_PAUSE_S", 0)
         monkeypatch.setattr("worker.results.RECEIPT_PAUSE_S", 0)
-        monkeypatch.setattr("hmt_pass.producer.connect", lambda _url: services.store)
+        monkeypatch.setattr("hmt_pass.producer.connect", lambda *_: services.store)
         return cls(services, storage, client, server)
 
     @property

@@ -87,16 +87,18 @@ class Claims:
         """Take the lease on a job. Raises HeldError, SnoozedError while another has it, JobConflictError."""
         token = secrets.token_hex(8)
         names = [keys.job(job.job_id), keys.claim(job.job_id), keys.attempts(job.job_id), keys.receipt(job.job_id)]
-        image, flag, lane = str(job.image), int(job.flag), str(job.lane)
-        arguments: list[str | int] = [token, self._lease_ms, now(), self._worker, image, flag, lane]
-        answer = self._claim(keys=[*names, keys.HOLD], args=arguments)
+        what: list[str | int] = [str(job.image), int(job.flag), job.etag or "", str(job.lane)]
+        arguments: list[str | int] = [token, self._lease_ms, now(), self._worker, *what]
+        answer = self._claim(keys=[*names, keys.HOLD, keys.PAUSE], args=arguments)
         match answer:
             case ["held"]:
                 raise HeldError
             case ["claimed", wait_ms]:
                 raise SnoozedError("claimed by another worker", min(max(wait_ms / 1000, 0.1), LOOK_AGAIN_S))
             case ["conflict"]:
-                raise JobConflictError(f"job id {job.job_id} already stands for another image or flag")
+                raise JobConflictError(f"job id {job.job_id} already stands for another image, etag or flag")
+            case ["paused", wait_ms]:
+                raise _paused(wait_ms)
         flat, receipt = answer[1], answer[2]
         return Claim(
             job, token, dict(zip(flat[::2], flat[1::2], strict=True)), json.loads(receipt) if receipt else None
@@ -113,9 +115,7 @@ class Claims:
             case ["held"]:
                 raise HeldError
             case ["paused", wait_ms]:
-                # Up to twice as long, or all that wait for it would come back at one moment.
-                wait_s = wait_ms / 1000 * random.uniform(1, 2)  # noqa: S311  no secret
-                raise SnoozedError("the endpoint asked for fewer calls", wait_s)
+                raise _paused(wait_ms)
             case _:
                 raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
 
@@ -128,9 +128,9 @@ class Claims:
         job_id = claim.job.job_id
         with self._store.pipeline() as pipe:
             if receipt is not None:
-                text = json.dumps(receipt, ensure_ascii=False)
+                text = json.dumps(receipt)
                 pipe.set(keys.receipt(job_id), text, nx=True, ex=self._receipt_ttl_s)
-            pipe.hset(keys.attempts(job_id), str(record["attempt"]), json.dumps(record, ensure_ascii=False))
+            pipe.hset(keys.attempts(job_id), str(record["attempt"]), json.dumps(record))
             if record["possibly_charged"]:
                 pipe.hincrby(keys.job(job_id), "possibly_charged", 1)
             pipe.get(keys.claim(job_id))
@@ -164,22 +164,28 @@ class Claims:
         names += [keys.content(sha256, flag), keys.content_claim(sha256, flag)]
         pairs = [item for pair in fields.items() for item in pair]
         times = (lifetimes.status_s, lifetimes.result_s)
-        arguments: list[str | int] = [claim.token, *times, document, lifetimes.content_s, address, *pairs]
+        generation = claim.fields.get("generation", "0")
+        arguments: list[str | int] = [claim.token, generation, *times, document, lifetimes.content_s, address, *pairs]
         return bool(self._finish(keys=names, args=arguments))
 
     def fields(self, job_id: str) -> dict[str, str]:
         """The job's hash as it stands."""
         return cast("dict[str, str]", self._store.hgetall(keys.job(job_id)))  # decode_responses makes them str
 
-    def fail(self, job_id: str) -> tuple[int, float]:
-        """Count one more failure; returns how many there were and the seconds since the first."""
+    def fail(self, job_id: str, *, bounded: bool) -> tuple[int, float]:
+        """Count one more failure, those that spend the budget apart; returns how many there were of the kind.
+
+        And the seconds since the first of all, without the time before the last hold was released.
+        """
         moment = datetime.now(UTC)
         with self._store.pipeline() as pipe:
-            pipe.hincrby(keys.job(job_id), "failures", 1)
+            pipe.hincrby(keys.job(job_id), "failures" if bounded else "outages", 1)
             pipe.hsetnx(keys.job(job_id), "first_failure_at", moment.isoformat(timespec="milliseconds"))
             pipe.hget(keys.job(job_id), "first_failure_at")
-            failures, _, first = pipe.execute()
-        return failures, (moment - datetime.fromisoformat(first)).total_seconds()
+            pipe.get(keys.RELEASED_AT)
+            failures, _, first, released = pipe.execute()
+        since = max(datetime.fromisoformat(text) for text in (first, released) if text)
+        return failures, (moment - since).total_seconds()
 
     def snooze(self, job_id: str) -> int:
         """Count a call that was answered "not now", which spends no attempt; returns how many there were before."""
@@ -192,11 +198,17 @@ class Claims:
         """Write down that the job waits for its next run, why, and what the endpoint said if it did."""
         self._write(job_id, {"state": str(state), "reason": reason, **_said(reply)})
 
+    def dies(self, job_id: str) -> None:
+        """Note that a dead letter is about to be put, so that whoever finishes the job later knows to look for it."""
+        self._write(job_id, {"dead_at": now()})
+
     def died(self, job_id: str, reason: str, reply: Reply | None = None) -> None:
         """Write down that the job was dead-lettered, why, and what the endpoint said if it did."""
-        moment = now()
-        times = {"finished_at": moment, "dead_at": moment}
-        self._write(job_id, {"state": str(State.DEAD), "reason": reason, **times, **_said(reply)})
+        self._write(job_id, {"state": str(State.DEAD), "reason": reason, "finished_at": now(), **_said(reply)})
+
+    def buried(self, job_id: str) -> None:
+        """Note that the job's dead letter is gone."""
+        self._store.hdel(keys.job(job_id), "dead_at")
 
     def _write(self, job_id: str, fields: dict[str, str]) -> None:
         self._store.hset(keys.job(job_id), items=[item for pair in fields.items() for item in pair])
@@ -241,6 +253,12 @@ class Claims:
     def look_away(self, claim: Claim, sha256: str) -> None:
         """Let others have this content read."""
         self._release(keys=[keys.content_claim(sha256, int(claim.job.flag))], args=[claim.token])
+
+
+def _paused(wait_ms: int) -> SnoozedError:
+    """Up to twice as long, or all that wait would come back at one moment."""
+    wait_s = wait_ms / 1000 * random.uniform(1, 2)  # noqa: S311  no secret
+    return SnoozedError("the endpoint asked for fewer calls", wait_s)
 
 
 def _said(reply: Reply | None) -> dict[str, str]:

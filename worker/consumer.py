@@ -42,12 +42,20 @@ class Housekeeping(bootsteps.StartStopStep):
             queues.select_add(queues[name])
 
     def _tick(self, consumer: Consumer) -> None:
-        try:
-            services().delayed.move_due()
-            on_hold = services().hold.is_on()
-        except StoreError as error:
-            log.warning("housekeeping.failed", reason=str(error))
-            return
+        for duty in (
+            self._obey_hold,
+            self._move_due,
+        ):  # apart: a full Redis moves nothing, and the hold still holds
+            try:
+                duty(consumer)
+            except StoreError as error:
+                log.warning("housekeeping.failed", reason=str(error))
+
+    def _move_due(self, _consumer: Consumer) -> None:
+        services().delayed.move_due()
+
+    def _obey_hold(self, consumer: Consumer) -> None:
+        on_hold = services().hold.is_on()
         if on_hold and not self._paused:
             self._pause(consumer)
         elif self._paused and not on_hold:

@@ -14,13 +14,14 @@ from hmt_pass.job import DEAD_LETTER_QUEUE
 from hmt_pass.store import Store
 from worker.envelope import TaskMessage
 
+CHUNK = 500  # dead letters a round trip: about 2 MB
 HEADER = "hmt_pass_dead_letter"
 
 _PUT = """
 local index, by_time, queue = unpack(KEYS)
 local job_id, entry, envelope, score = unpack(ARGV)
 local old = redis.call('HGET', index, job_id)
-if old then redis.call('LREM', queue, 1, cjson.decode(old).envelope) end
+if old then redis.call('LREM', queue, -1, cjson.decode(old).envelope) end
 redis.call('HSET', index, job_id, entry)
 redis.call('ZADD', by_time, score, job_id)
 redis.call('LPUSH', queue, envelope)
@@ -31,7 +32,7 @@ local index, by_time, queue, target = unpack(KEYS)
 local job_id, envelope = unpack(ARGV)
 local old = redis.call('HGET', index, job_id)
 if not old then return 0 end
-redis.call('LREM', queue, 1, cjson.decode(old).envelope)
+redis.call('LREM', queue, -1, cjson.decode(old).envelope)
 redis.call('HDEL', index, job_id)
 redis.call('ZREM', by_time, job_id)
 if envelope ~= '' then redis.call('LPUSH', target, envelope) end
@@ -93,7 +94,7 @@ class DeadLetters:
         """Keep a dead letter, in place of an earlier one of the same job; `score` (Unix time) orders the list."""
         envelope = message.envelope(DEAD_LETTER_QUEUE, {HEADER: letter.as_dict()})
         entry = {"letter": letter.as_dict(), "message": message.to_json(), "envelope": envelope}
-        text = json.dumps(entry, ensure_ascii=False)
+        text = json.dumps(entry)
         self._put(keys=_KEYS, args=[letter.job_id, text, envelope, score])
 
     def find(self, job_id: str) -> DeadLetter | None:
@@ -103,10 +104,12 @@ class DeadLetters:
 
     def list(self, code: str | None = None) -> Iterable[DeadLetter]:
         """Every dead letter, oldest first; only those of one business code if it is given."""
-        for job_id in self.broker.zrange(keys.DEAD_LETTERS_BY_TIME, 0, -1):
-            letter = self.find(str(job_id))
-            if letter and code in {None, letter.code}:
-                yield letter
+        job_ids = [str(job_id) for job_id in self.broker.zrange(keys.DEAD_LETTERS_BY_TIME, 0, -1)]
+        for start in range(0, len(job_ids), CHUNK):
+            for text in self.broker.hmget(keys.DEAD_LETTERS, job_ids[start : start + CHUNK]):
+                letter = DeadLetter.from_dict(json.loads(text)["letter"]) if text else None
+                if letter and code in {None, letter.code}:
+                    yield letter
 
     def count(self) -> int:
         """How many there are."""

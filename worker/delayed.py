@@ -46,7 +46,7 @@ class Delayed:
 
     def put(self, job_id: str, message: TaskMessage, delay_s: float) -> None:
         """Have the message back on its queue after `delay_s`; a job that waits already waits anew, once."""
-        entry = json.dumps({"queue": message.home, "envelope": message.envelope(message.home)}, ensure_ascii=False)
+        entry = json.dumps({"queue": message.home, "envelope": message.envelope(message.home)})
         self._put(keys=[keys.DELAYED, keys.DELAYED_MESSAGES], args=[job_id, entry, delay_s])
 
     def move_due(self, limit: int = 200) -> int:

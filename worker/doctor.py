@@ -81,9 +81,8 @@ def _clock(services: Services) -> Iterator[Finding]:
 
 def _storage(services: Services) -> Iterator[Finding]:
     bucket = services.settings.results_bucket
-    if bucket:
-        services.storage.check(bucket)
-    found = f"bucket {bucket} answers" if bucket else "results go to each image's bucket"
+    services.storage.check(bucket)
+    found = f"bucket {bucket} answers" if bucket else "S3 answers; results go to each image's bucket"
     yield Finding("storage", ok=services.storage.has_credentials(), text=found, cure="give AWS credentials")
 
 

@@ -31,7 +31,7 @@ def recognized(job: Job, photo: Source, reply: Reply, attempts: Sequence[Mapping
         "reason": None,
         "request_id": reply.request_id,
         "image_id": reply.image_id or None,
-        "charge": reply.charge,
+        "charge": 1 if reply.charged else 2,
         "copied_from": None,
         **_fields(reply.permit),
         "attempts": list(attempts),

@@ -65,4 +65,4 @@ class TaskMessage:
             "headers": {**self.headers, **(extra_headers or {})},
             "properties": properties,
         }
-        return json.dumps(entry, ensure_ascii=False)
+        return json.dumps(entry)

@@ -33,7 +33,7 @@ class Hold:
     def open(self, reason: str, *, by: str, code: str | None = None, job_id: str | None = None) -> bool:
         """Stop the fleet; False when it was on hold already: the first reason stays."""
         info = HoldInfo(reason, by, now(), code, job_id)
-        return bool(self._store.set(keys.HOLD, json.dumps(info.as_dict(), ensure_ascii=False), nx=True))
+        return bool(self._store.set(keys.HOLD, json.dumps(info.as_dict()), nx=True))
 
     def info(self) -> HoldInfo | None:
         """Why the account is on hold, or None when it is not."""
@@ -45,8 +45,11 @@ class Hold:
         return bool(self._store.exists(keys.HOLD))
 
     def release(self) -> bool:
-        """Let the fleet go on; False when it was not on hold."""
-        return bool(self._store.delete(keys.HOLD))
+        """Let the fleet go on; False when it was not on hold. Jobs that failed before get their full time again."""
+        with self._store.pipeline() as pipe:
+            pipe.delete(keys.HOLD)
+            pipe.set(keys.RELEASED_AT, now())
+            return bool(pipe.execute()[0])
 
     def pause(self, delay_s: float) -> None:
         """Let no worker start a call for `delay_s`: the endpoint asked for fewer (1009)."""

@@ -16,14 +16,16 @@ from hmt_pass.codes import Code
 from hmt_pass.errors import CallError, ObjectMissingError, StoreError
 from hmt_pass.job import Job
 from hmt_pass.permit import Reply
+from hmt_pass.status import State
 from worker import documents
 from worker.claims import LOOK_AGAIN_S, Claim, Lifetimes, now
 from worker.documents import Document, Source
+from worker.observe import log
 from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
 from worker.services import Services
 from worker.storage import Photo
 
-RECEIPT_TRIES = 5
+RECEIPT_TRIES = 60
 RECEIPT_PAUSE_S = 1.0
 
 
@@ -134,11 +136,12 @@ class Ours:
             self._claims.release(self.claim)
 
     def _write_down(self, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
-        """Record the attempt; a receipt is tried for some seconds, because losing it is paying twice."""
+        """Record the attempt; a receipt is tried for a minute, because losing it is paying twice."""
         for _ in range(RECEIPT_TRIES if receipt else 0):
             try:
                 return self._claims.record(self.claim, record, receipt)
-            except StoreError:
+            except StoreError as error:
+                log.error("receipt.waits", reason=str(error))
                 time.sleep(RECEIPT_PAUSE_S)
         return self._claims.record(self.claim, record, receipt)
 
@@ -177,6 +180,9 @@ class Ours:
         except ObjectMissingError:  # somebody removed the result: it has to be read again, by one of us
             self._claims.forget(self.claim, sha256)
             return self._known(sha256)
+        if not _is_reading_of(original, sha256, self.job):  # the key was overwritten and its job read it again
+            self._claims.forget(self.claim, sha256)
+            return self._known(sha256)
         own = original["job_id"] == self.job.job_id
         return original if own else documents.copied(self.job, self._photo, original, self._attempts(), now())
 
@@ -188,7 +194,7 @@ class Ours:
         self._kept = self._claims.finish(
             self.claim,
             fields,
-            json.dumps(document, ensure_ascii=False),
+            json.dumps(document),
             sha256=document["source"].get("sha256") or "none",
             address=address,
             lifetimes=Lifetimes(settings.status_ttl_s, settings.result_ttl_s, window_s),
@@ -204,6 +210,12 @@ class Ours:
             raise ExhaustedError
 
 
+def _is_reading_of(document: Document, sha256: str, job: Job) -> bool:
+    """Whether the document holds the reading of this very content and flag."""
+    what = (document["state"], document["source"].get("sha256"), document["hmt_flag"])
+    return what == (State.RECOGNIZED, sha256, int(job.flag))
+
+
 def _record(attempt: Attempt, error: CallError | None, started_at: str, took_ms: int) -> dict[str, Any]:
     reply = attempt.reply
     return {
@@ -214,7 +226,7 @@ def _record(attempt: Attempt, error: CallError | None, started_at: str, took_ms:
         "ms": took_ms,
         "code": reply.code if reply else None,
         "meaning": codes.meaning(reply.code) if reply else None,
-        "charge": reply.charge if reply else None,
+        "charge": (1 if reply.charged else 2) if reply else None,
         "request_id": reply.request_id if reply else None,
         "error": error.reason if error else None,
         "possibly_charged": bool(error and error.possibly_charged),

@@ -27,9 +27,10 @@ class Sender:
     def source(self, photo: Photo) -> Source:
         """The argument for one photo; raises ImageRejectedError.
 
-        A presigned URL gives the object as it lies in S3, so a photo that had to be repaired goes as a file instead.
+        A presigned URL gives what lies in S3 when the endpoint asks. So a photo that had to be repaired goes as a file,
+        and so does one whose bucket keeps no versions: it could be overwritten between our look and the endpoint's.
         """
         body = image.prepare(photo.body)
-        if self._send is Send.URL and body == photo.body:
+        if self._send is Send.URL and photo.version_id and body == photo.body:
             return {"url": self._storage.presign(replace(photo.image, version_id=photo.version_id))}
         return {"image_base64": base64.b64encode(body).decode()} if self._send is Send.BASE64 else {"image": body}

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hmt_pass.errors import SettingsError
@@ -40,6 +40,8 @@ def _http_url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     _host(url)
+    if urlsplit(url).query or urlsplit(url).fragment:
+        raise ValueError("must be the base alone, without ? and #")
     return url.rstrip("/")
 
 
@@ -59,7 +61,12 @@ def _filled(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _filled_or_none(url: object) -> object:
+    return url or None
+
+
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+OptionalRedisUrl = Annotated[RedisUrl | None, BeforeValidator(_filled_or_none)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -71,7 +78,9 @@ class BrokerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HMT_PASS_", frozen=True, extra="ignore")
 
     redis_url: Annotated[RedisUrl, Field(validation_alias="REDIS_URL")] = SecretStr("redis://localhost:6379/0")
-    broker_url: Annotated[RedisUrl | None, Field(validation_alias="BROKER_URL")] = None
+    broker_url: Annotated[RedisUrl | None, BeforeValidator(_filled_or_none), Field(validation_alias="BROKER_URL")] = (
+        None
+    )
     concurrency: Annotated[int, Field(ge=1, le=512)] = 32
     visibility_timeout_s: Seconds = 120.0
     log_format: LogFormat = LogFormat.JSON

@@ -71,11 +71,12 @@ class Settling:
         except Exception as failed:  # noqa: BLE001  any bug is a dead letter
             self.dead_letter(bug(failed))
 
-    def forget_death(self, ours: Ours) -> None:
-        """Drop the dead letter of a job that was enqueued again after it died, and has come to another end."""
-        if "dead_at" in ours.claim.fields:
-            with suppress(StoreError):  # it stays in the list, and a redrive finds the job finished
+    def bury(self, ours: Ours) -> None:
+        """Drop the dead letter of a job that died and has come to another end since; again if it was cut short."""
+        if "dead_at" in ours.claim.fields and ours.outcome["state"] in {State.RECOGNIZED, State.REJECTED}:
+            with suppress(StoreError):
                 self.services.dead_letters.discard(self.job_id)
+                self.services.claims.buried(self.job_id)
 
     def _carry_out(self, error: HmtPassError, ours: Ours | None) -> None:
         match error.disposition:
@@ -102,7 +103,7 @@ class Settling:
 
     def retry(self, error: HmtPassError) -> NoReturn:
         """Try again later, within the policy; exhausted, the job is dead-lettered."""
-        failures, age_s = self.services.claims.fail(self.job_id)
+        failures, age_s = self.services.claims.fail(self.job_id, bounded=error.bounded)
         delay_s = self.services.retry.next_delay(failures, age_s, bounded=error.bounded)
         if delay_s is None:
             self.dead_letter(error, f"exhausted: {error.reason}")
@@ -134,15 +135,23 @@ class Settling:
         """Put the dead letter, and open the hold first when the code speaks of the account."""
         code = _code(error)
         if code and codes.is_account_wide(code):
-            opened = self.services.hold.open(
-                codes.meaning(code), by=self.services.worker, code=code, job_id=self.job_id
-            )
-            log.error("hold.opened" if opened else "hold.confirmed", code=code, meaning=codes.meaning(code))
+            self._hold(code)
         letter = self._letter(error, reason or error.reason)
+        self.services.claims.dies(self.job_id)
         self.services.dead_letters.put(letter, self.message, time.time())
         self.services.claims.died(self.job_id, letter.reason, _reply(error))
         log.error("job.dead_lettered", reason=letter.reason, code=code, request_id=letter.request_id)
         raise DeadLetteredError(f"{code or ''} {letter.reason}".strip()) from None
+
+    def _hold(self, code: str) -> None:
+        """Open the hold; when another job did so first, this one is spared and waits with the rest."""
+        reason = codes.meaning(code)
+        if self.services.hold.open(reason, by=self.services.worker, code=code, job_id=self.job_id):
+            log.error("hold.opened", code=code, meaning=reason)
+            return
+        self.services.claims.snooze(self.job_id)  # the call was refused, not spent
+        self.services.claims.waits(self.job_id, State.QUEUED, HeldError.reason)
+        self.give_back(HeldError())
 
     def _delay(self, reason: str, delay_s: float) -> NoReturn:
         self.services.delayed.put(self.job_id, self.message, delay_s)

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
+from urllib3.exceptions import HTTPError
 
 from hmt_pass.codes import Code
 from hmt_pass.errors import (
@@ -87,7 +88,7 @@ class Storage:
             if answer["ContentLength"] > max_bytes:
                 answer["Body"].close()
                 raise ImageRejectedError(Code.IMAGE_TOO_LARGE, f"the object is over {max_bytes} bytes")
-            body = self._read(answer["Body"])
+            body = self._read(answer["Body"], answer["ContentLength"], str(image))
         return Photo(image, body, hashlib.sha256(body).hexdigest(), answer["ETag"].strip('"'), answer.get("VersionId"))
 
     def presign(self, image: ImageRef) -> str:
@@ -104,7 +105,7 @@ class Storage:
         paid for waits until somebody has created it.
         """
         address = f"s3://{bucket}/{key}"
-        body = json.dumps(document, ensure_ascii=False, indent=1).encode()
+        body = json.dumps(document, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
         try:
             with _translated(address):
                 self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
@@ -121,19 +122,26 @@ class Storage:
         """Whether boto3's credential chain finds any."""
         return self._session.get_credentials() is not None
 
-    def check(self, bucket: str) -> None:
-        """Raise like `get` when the bucket cannot be reached with these credentials."""
-        with _translated(f"s3://{bucket}"):
-            self._client.head_bucket(Bucket=bucket)
+    def check(self, bucket: str | None) -> None:
+        """Raise like `get` when S3, or the bucket if one is named, cannot be reached with these credentials."""
+        with _translated(f"s3://{bucket or ''}"):
+            if bucket:
+                self._client.head_bucket(Bucket=bucket)
+            else:
+                with suppress(ObjectDeniedError), _translated("s3://"):  # a list is more than a worker needs
+                    self._client.list_buckets(MaxBuckets=1)
 
-    def _read(self, body: StreamingBody) -> bytes:
+    def _read(self, body: StreamingBody, length: int, address: str) -> bytes:
+        """The whole object, within the time limit even when it comes in drips: read1 returns with what is there."""
         deadline = time.monotonic() + self._timeout_s
         chunks = []
-        for chunk in body.iter_chunks(CHUNK_BYTES):
-            chunks.append(chunk)
-            if time.monotonic() > deadline:
-                body.close()
-                raise StorageError(f"reading the object took over {self._timeout_s:g} s")
+        with body as stream:  # what it gives is urllib3's response
+            while chunk := stream.read1(CHUNK_BYTES):  # type: ignore[attr-defined]  # the stubs take it for the body
+                chunks.append(chunk)
+                if time.monotonic() > deadline:
+                    raise StorageError(f"{address}: reading it took over {self._timeout_s:g} s")
+        if sum(map(len, chunks)) != length:
+            raise StorageError(f"{address}: came in part only")
         return b"".join(chunks)
 
 
@@ -156,7 +164,7 @@ def _translated(address: str) -> Iterator[None]:
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         name = answer.get("Error", {}).get("Code", "")
         raise _error_for(status, name)(f"{address}: S3 answered {status} {name}") from None
-    except BotoCoreError as error:
+    except (BotoCoreError, HTTPError) as error:
         raise StorageError(f"{address}: {type(error).__name__}") from None
 
 

@@ -10,7 +10,8 @@ from celery.worker.request import Request
 from kombu.message import Message
 
 from hmt_pass.errors import HmtPassError, InvalidJobError, JobConflictError, StoreError
-from hmt_pass.job import Job
+from hmt_pass.job import Job, check_job_id
+from hmt_pass.status import State
 from worker.envelope import TaskMessage
 from worker.observe import bind, log
 from worker.outcomes import DeadLetteredError
@@ -25,6 +26,8 @@ class JobRequest(Request):
     def __init__(self, message: Message, **options: Any) -> None:  # noqa: ANN401  passed through to celery
         super().__init__(message, **options)
         self.request_dict["task_message"] = TaskMessage.received(message).to_json()
+        self.request_dict.pop("expires", None)
+        self._expires = None  # celery would drop an expired message without a trace
 
 
 if TYPE_CHECKING:
@@ -63,7 +66,9 @@ class JobTask(_Task):
         try:
             job = Job.from_message(self.request.id, args, kwargs, message.queue)
             return Ours(self.services.claims.claim(job), self.services)
-        except (InvalidJobError, JobConflictError) as error:
+        except InvalidJobError as error:
+            job_id, failure = self._id_of_invalid(message), error
+        except JobConflictError as error:
             job_id, failure = _own_id(message), error
         except HmtPassError as error:
             failure = error
@@ -71,6 +76,17 @@ class JobTask(_Task):
             failure = bug(error)
         Settling(self.services, message, job_id).settle(failure)
         raise failure  # settling it has raised for celery
+
+    def _id_of_invalid(self, message: TaskMessage) -> str:
+        """The job's id when no worker has seen a job under it; else one of the message's own."""
+        try:
+            job_id = check_job_id(self.request.id)
+            waits = self.services.claims.fields(job_id).get("state", State.QUEUED) == State.QUEUED
+            letter = self.services.dead_letters.find(job_id)
+        except (InvalidJobError, StoreError):
+            return _own_id(message)
+        is_known = letter is not None and letter.reason == InvalidJobError.reason
+        return job_id if waits or is_known else _own_id(message)
 
     def _settled(self, message: TaskMessage, ours: Ours) -> Iterator[Ours]:
         settling = Settling(self.services, message, ours.job.job_id)
@@ -82,7 +98,7 @@ class JobTask(_Task):
             settling.settle(bug(error), ours)
         if ours.ended_now:
             log.info("job.finished", state=ours.outcome["state"], code=ours.outcome["code"])
-            settling.forget_death(ours)
+        settling.bury(ours)
 
 
 def _own_id(message: TaskMessage) -> str:

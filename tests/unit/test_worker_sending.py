@@ -39,9 +39,14 @@ def test_a_photo_goes_in_base64_when_told_so() -> None:
 
 
 def test_a_photo_goes_as_a_presigned_url_when_told_so() -> None:
-    source = sender(Send.URL).source(photo(jpeg()))
+    source = sender(Send.URL).source(replace(photo(jpeg()), version_id="v1"))
     assert ["url"] == list(source)
-    assert source["url"].startswith(f"https://s3.example/{BUCKET}/a.jpg?X-Amz-Signature=")
+    assert source["url"].startswith(f"https://s3.example/{BUCKET}/a.jpg")
+    assert "X-Amz-Signature=" in source["url"]
+
+
+def test_a_photo_that_could_be_overwritten_meanwhile_goes_as_a_file() -> None:
+    assert {"image": jpeg()} == sender(Send.URL).source(photo(jpeg()))
 
 
 def test_a_presigned_url_gives_the_very_version_that_was_read() -> None:

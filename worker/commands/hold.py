@@ -1,6 +1,7 @@
 """`hold status|set|release`."""
 
 import getpass
+import os
 
 import click
 
@@ -27,9 +28,17 @@ def status(*, as_json: bool) -> None:
 @with_json
 def set_(*, reason: str, as_json: bool) -> None:
     """Stop the fleet by hand."""
-    opened = services().hold.open(reason, by=getpass.getuser())
+    opened = services().hold.open(reason, by=_operator())
     line = "on hold: workers stop within a second" if opened else "was on hold already; the first reason stays"
     show({"opened": opened}, as_json=as_json, lines=[line])
+
+
+def _operator() -> str:
+    """Who types this; in a container the user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @hold.command()
