@@ -14,7 +14,7 @@ import requests
 from hmt_pass.endpoint.specimen import Level, draw, encode, invent
 from hmt_pass.store import connect
 from local.process import Process, free_port
-from local.redis import redis_server
+from local.redis import RedisServer
 from local.s3 import BUCKET, S3Server
 from local.services import CHECKOUT
 
@@ -87,7 +87,7 @@ def rig(latency_s: float = 0.0) -> Iterator[Rig]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         stub = Stub(folder / "stub.log", free_port(), latency_s)
-        with redis_server(folder / "redis") as redis, S3Server(folder / "s3.log") as s3, stub:
+        with RedisServer(folder / "redis") as redis, S3Server(folder / "s3.log") as s3, stub:
             environment = {
                 **s3.client_environment,
                 "REDIS_URL": redis.url,

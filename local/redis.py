@@ -62,11 +62,6 @@ class RedisServer(Process):
                 return False
 
 
-def redis_server(folder: Path, port: int | None = None) -> RedisServer:
-    """A Redis whose data lives in `folder`, started by `with`."""
-    return RedisServer(folder, port)
-
-
 def find_server() -> str:
     """Path of a server program of version 6.2 or later: from PATH, else the bundled one. Raises SettingsError."""
     on_path = filter(None, map(shutil.which, ("redis-server", "valkey-server")))

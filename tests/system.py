@@ -19,7 +19,7 @@ from hmt_pass.producer import Producer
 from hmt_pass.status import State
 from hmt_pass.store import Store, connect
 from local.process import clean_environment
-from local.redis import RedisServer, redis_server
+from local.redis import RedisServer
 from local.s3 import BUCKET, S3Server
 from local.services import CHECKOUT, Worker
 
@@ -32,7 +32,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 

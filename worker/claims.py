@@ -117,7 +117,7 @@ class Claims:
             case ["paused", wait_ms]:
                 raise _paused(wait_ms)
             case _:
-                raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
+                raise claim_lost()
 
     def record(self, claim: Claim, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
         """Write down how an attempt ended and, when it was paid for, the reply: in one transaction.
@@ -153,7 +153,7 @@ class Claims:
         *,
         sha256: str,
         address: str,
-        lifetimes: "Lifetimes",
+        lifetimes: Lifetimes,
     ) -> bool:
         """Make the stored result the job's end and give up all leases; False when another worker has the claim by now.
 
@@ -253,6 +253,11 @@ class Claims:
     def look_away(self, claim: Claim, sha256: str) -> None:
         """Let others have this content read."""
         self._release(keys=[keys.content_claim(sha256, int(claim.job.flag))], args=[claim.token])
+
+
+def claim_lost() -> SnoozedError:
+    """Another worker has the job by now: nothing of ours may be written over its work."""
+    return SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
 
 
 def _paused(wait_ms: int) -> SnoozedError:

@@ -42,10 +42,8 @@ class Housekeeping(bootsteps.StartStopStep):
             queues.select_add(queues[name])
 
     def _tick(self, consumer: Consumer) -> None:
-        for duty in (
-            self._obey_hold,
-            self._move_due,
-        ):  # apart: a full Redis moves nothing, and the hold still holds
+        # Each on its own: a Redis that is full moves nothing, and the hold still holds.
+        for duty in (self._obey_hold, self._move_due):
             try:
                 duty(consumer)
             except StoreError as error:

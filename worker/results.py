@@ -18,10 +18,10 @@ from hmt_pass.job import Job
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
 from worker import documents
-from worker.claims import LOOK_AGAIN_S, Claim, Lifetimes, now
+from worker.claims import Claim, Lifetimes, claim_lost, now
 from worker.documents import Document, Source
 from worker.observe import log
-from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
+from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError
 from worker.services import Services
 from worker.storage import Photo
 
@@ -107,7 +107,7 @@ class Ours:
         paid = reply is not None and reply.code == Code.OK.value
         receipt = {"reply": reply.raw, **self._origin()} if reply and paid else None
         if not self._write_down(record, receipt):
-            raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
+            raise claim_lost()
         if error:
             raise error
         if reply and not paid:
@@ -175,16 +175,20 @@ class Ours:
         address = self._claims.look(self.claim, sha256)
         if address is None:
             return None
-        try:
-            original = self._storage.get_json(address)
-        except ObjectMissingError:  # somebody removed the result: it has to be read again, by one of us
-            self._claims.forget(self.claim, sha256)
-            return self._known(sha256)
-        if not _is_reading_of(original, sha256, self.job):  # the key was overwritten and its job read it again
+        original = self._reading_at(address, sha256)
+        if original is None:  # it has to be read again, by one of us
             self._claims.forget(self.claim, sha256)
             return self._known(sha256)
         own = original["job_id"] == self.job.job_id
         return original if own else documents.copied(self.job, self._photo, original, self._attempts(), now())
+
+    def _reading_at(self, address: str, sha256: str) -> Document | None:
+        """The document there, or None: it was removed, or its job has read another photo under the same key since."""
+        try:
+            document = self._storage.get_json(address)
+        except ObjectMissingError:
+            return None
+        return document if _is_reading_of(document, sha256, self.job) else None
 
     def _keep(self, document: Document, window_s: int) -> None:
         settings, job_id = self._settings, self.job.job_id
@@ -200,7 +204,7 @@ class Ours:
             lifetimes=Lifetimes(settings.status_ttl_s, settings.result_ttl_s, window_s),
         )
         if not self._kept:
-            raise SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
+            raise claim_lost()
         self.outcome |= {"state": fields["state"], "code": fields["code"]}
 
     def _check_budget(self) -> None:

@@ -22,7 +22,7 @@ from hmt_pass.errors import (
 )
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
-from worker.claims import LOOK_AGAIN_S, now
+from worker.claims import claim_lost, now
 from worker.dead_letters import DeadLetter
 from worker.envelope import TaskMessage
 from worker.observe import log
@@ -50,7 +50,7 @@ class Settling:
         """
         try:
             if ours and not self.services.claims.holds(ours.claim):
-                error, ours = SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S), None
+                error, ours = claim_lost(), None
             self._carry_out_or_retry(error, ours)
         except (TaskPredicate, DeadLetteredError):
             raise

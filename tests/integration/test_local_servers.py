@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from local.process import Process, ProcessError
-from local.redis import RedisServer, redis_server
+from local.redis import RedisServer
 from local.s3 import BUCKET, S3Server
 
 NO_RETRY = Retry(NoBackoff(), 0)
@@ -33,7 +33,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_redis_keeps_its_data_over_kill_9_and_a_restart(tmp_path: Path) -> None:
-    with redis_server(tmp_path / "redis") as server, redis.Redis.from_url(server.url) as client:
+    with RedisServer(tmp_path / "redis") as server, redis.Redis.from_url(server.url) as client:
         url = server.url
         for number in range(100):
             client.rpush("jobs", number)
@@ -47,7 +47,7 @@ def test_redis_keeps_its_data_over_kill_9_and_a_restart(tmp_path: Path) -> None:
 
 
 def test_redis_refuses_a_client_without_the_password(tmp_path: Path) -> None:
-    with redis_server(tmp_path / "redis") as server, redis.Redis(port=server.port, retry=NO_RETRY) as stranger:
+    with RedisServer(tmp_path / "redis") as server, redis.Redis(port=server.port, retry=NO_RETRY) as stranger:
         with pytest.raises(redis.AuthenticationError):
             stranger.ping()
 
@@ -55,7 +55,7 @@ def test_redis_refuses_a_client_without_the_password(tmp_path: Path) -> None:
 
 
 def test_redis_says_why_it_did_not_start_when_the_port_is_taken(tmp_path: Path) -> None:
-    with redis_server(tmp_path / "one") as server:
+    with RedisServer(tmp_path / "one") as server:
         second = RedisServer(tmp_path / "two", server.port)
 
         with pytest.raises(ProcessError, match=r"(?s)ended with code 1.*already in use"):
