@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pillow_heif
 from PIL import Image
 
-from hmt_pass.endpoint.card import Kind
+from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.specimen import Level, draw, encode, invent
 from hmt_pass.permit import Flag, Permit
 

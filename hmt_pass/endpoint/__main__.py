@@ -11,9 +11,9 @@ import sys
 
 from hmt_pass.endpoint.accounts import Account
 from hmt_pass.endpoint.call import Caller
+from hmt_pass.endpoint.engine.reader import Reader
 from hmt_pass.endpoint.faults import Faults
 from hmt_pass.endpoint.images import ImageStore
-from hmt_pass.endpoint.reader import Reader
 from hmt_pass.endpoint.server import Server
 from hmt_pass.errors import SettingsError
 

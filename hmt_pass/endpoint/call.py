@@ -23,11 +23,11 @@ from hmt_pass.codes import Code
 from hmt_pass.endpoint import answers
 from hmt_pass.endpoint.accounts import Account
 from hmt_pass.endpoint.answers import Answer, RefusedError
-from hmt_pass.endpoint.card import Kind
 from hmt_pass.endpoint.download import TIME_LIMIT_S, download
+from hmt_pass.endpoint.engine.card import Kind
+from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.endpoint.images import ImageStore
 from hmt_pass.endpoint.parameters import Parameters
-from hmt_pass.endpoint.reading import Reading
 from hmt_pass.errors import ImageRejectedError
 from hmt_pass.permit import Flag, Permit
 

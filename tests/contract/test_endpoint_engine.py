@@ -17,8 +17,8 @@ from PIL import Image
 from hmt_pass import signing
 from hmt_pass.endpoint import __main__
 from hmt_pass.endpoint.app import PATH
-from hmt_pass.endpoint.card import Kind
-from hmt_pass.endpoint.reader import Reader
+from hmt_pass.endpoint.engine.card import Kind
+from hmt_pass.endpoint.engine.reader import Reader
 from hmt_pass.endpoint.specimen import Identity, Level, draw, encode, invent
 
 ACCOUNT = {"HMT_PASS_API_ID": "an-account", "HMT_PASS_API_SECRET": "a-secret"}

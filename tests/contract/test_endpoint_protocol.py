@@ -22,12 +22,12 @@ from hmt_pass.endpoint import call
 from hmt_pass.endpoint.accounts import Account
 from hmt_pass.endpoint.app import PATH
 from hmt_pass.endpoint.call import Caller
-from hmt_pass.endpoint.card import Kind
 from hmt_pass.endpoint.download import download
+from hmt_pass.endpoint.engine.card import Kind
+from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.endpoint.faults import Faults
 from hmt_pass.endpoint.images import ImageStore
 from hmt_pass.endpoint.parameters import MAX_BODY_BYTES
-from hmt_pass.endpoint.reading import Reading
 from hmt_pass.endpoint.server import Server
 from hmt_pass.permit import Permit
 

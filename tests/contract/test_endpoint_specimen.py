@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hmt_pass import image
-from hmt_pass.endpoint import pinyin
+from hmt_pass.endpoint.engine import pinyin
 from hmt_pass.endpoint.specimen import Level, __main__, draw, encode, fonts, invent
 
 

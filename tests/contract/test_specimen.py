@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from hmt_pass.endpoint import dates, machine_readable, pinyin
-from hmt_pass.endpoint.card import Kind
+from hmt_pass.endpoint.engine import dates, machine_readable, pinyin
+from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.specimen import invent
 from hmt_pass.endpoint.specimen.people import invent_name
 

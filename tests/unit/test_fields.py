@@ -9,16 +9,16 @@ from typing import cast
 import numpy as np
 import pytest
 
-from hmt_pass.endpoint import card, fields, names, page, pinyin
-from hmt_pass.endpoint.card import Box, Kind
-from hmt_pass.endpoint.fields import Alphabets, Fields
-from hmt_pass.endpoint.geometry import Floats, Picture
-from hmt_pass.endpoint.machine_readable import CHARACTERS
-from hmt_pass.endpoint.reader import FIRST_LOOK_PX, SECOND_LOOK_PX, Reader
-from hmt_pass.endpoint.recognition import Alphabet
+from hmt_pass.endpoint.engine import card, fields, names, page, pinyin
+from hmt_pass.endpoint.engine.card import Box, Kind
+from hmt_pass.endpoint.engine.fields import Alphabets, Fields
+from hmt_pass.endpoint.engine.geometry import Floats, Picture
+from hmt_pass.endpoint.engine.machine_readable import CHARACTERS
+from hmt_pass.endpoint.engine.reader import FIRST_LOOK_PX, SECOND_LOOK_PX, Reader
+from hmt_pass.endpoint.engine.recognition import Alphabet
+from hmt_pass.endpoint.engine.text import Line, TextReader
 from hmt_pass.endpoint.specimen import Identity, invent
 from hmt_pass.endpoint.specimen.people import PersonName
-from hmt_pass.endpoint.text import Line, TextReader
 from hmt_pass.permit import Permit
 
 ALL = sorted({*pinyin.characters(), *names.LETTERS, *CHARACTERS, *".-·往来港澳台湾"})

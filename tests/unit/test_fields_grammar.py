@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from hmt_pass.endpoint import dates, machine_readable, pinyin
-from hmt_pass.endpoint.card import Kind
+from hmt_pass.endpoint.engine import dates, machine_readable, pinyin
+from hmt_pass.endpoint.engine.card import Kind
 
 PUBLISHED = ["CSC000000004<2404200<8108038<6", "CSCA32732010<2901178<8108038<2", "CDL000000007<2508197<8208031<6"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmt_pass.endpoint import card, geometry, layout, models
-from hmt_pass.endpoint.fields import Fields
-from hmt_pass.endpoint.geometry import Floats
-from hmt_pass.endpoint.reader import Reader, better_of
-from hmt_pass.endpoint.recognition import Alphabet, alternatives, decode
-from hmt_pass.endpoint.text import along_the_text
+from hmt_pass.endpoint.engine import card, geometry, layout, models
+from hmt_pass.endpoint.engine.fields import Fields
+from hmt_pass.endpoint.engine.geometry import Floats
+from hmt_pass.endpoint.engine.reader import Reader, better_of
+from hmt_pass.endpoint.engine.recognition import Alphabet, alternatives, decode
+from hmt_pass.endpoint.engine.text import along_the_text
 from hmt_pass.errors import ImageRejectedError, SettingsError
 from hmt_pass.permit import Permit
 

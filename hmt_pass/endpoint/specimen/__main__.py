@@ -9,7 +9,7 @@ import random
 import sys
 from pathlib import Path
 
-from hmt_pass.endpoint.card import Kind
+from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.specimen import Level, draw, encode, invent
 from hmt_pass.errors import SettingsError
 

@@ -4,8 +4,8 @@ import random
 
 from PIL import Image, ImageDraw
 
-from hmt_pass.endpoint import card
-from hmt_pass.endpoint.card import Box, Kind
+from hmt_pass.endpoint.engine import card
+from hmt_pass.endpoint.engine.card import Box, Kind
 from hmt_pass.endpoint.specimen import fonts
 from hmt_pass.endpoint.specimen.identity import Identity
 

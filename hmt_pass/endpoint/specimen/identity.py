@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from hmt_pass.endpoint import card, dates, machine_readable
-from hmt_pass.endpoint.card import Kind
+from hmt_pass.endpoint.engine import card, dates, machine_readable
+from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.specimen.people import PersonName, invent_name
 from hmt_pass.permit import Permit
 

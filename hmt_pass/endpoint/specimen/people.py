@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from functools import cache
 
-from hmt_pass.endpoint.pinyin import SEPARATOR, characters, only_reading
+from hmt_pass.endpoint.engine.pinyin import SEPARATOR, characters, only_reading
 
 _SURNAMES = (
     "王李张刘陈杨黄赵周吴徐孙马朱胡郭何高林罗郑梁谢宋唐许邓韩冯曹彭肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭"

@@ -9,7 +9,7 @@ Check digits as in ICAO 9303: weights 7, 3, 1; A is 10, < is 0; modulo 10. The l
 import re
 from dataclasses import dataclass
 
-from hmt_pass.endpoint.card import Kind
+from hmt_pass.endpoint.engine.card import Kind
 
 CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<"
 

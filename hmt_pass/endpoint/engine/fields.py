@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from hmt_pass.endpoint import card, dates, names
-from hmt_pass.endpoint.card import Kind
-from hmt_pass.endpoint.machine_readable import check_digit
-from hmt_pass.endpoint.names import Name
-from hmt_pass.endpoint.page import Item, Page, likeness, title_kind
-from hmt_pass.endpoint.recognition import Alphabet
+from hmt_pass.endpoint.engine import card, dates, names
+from hmt_pass.endpoint.engine.card import Kind
+from hmt_pass.endpoint.engine.machine_readable import check_digit
+from hmt_pass.endpoint.engine.names import Name
+from hmt_pass.endpoint.engine.page import Item, Page, likeness, title_kind
+from hmt_pass.endpoint.engine.recognition import Alphabet
 from hmt_pass.permit import Permit
 
 _NUMBER = re.compile(r"([CL])([A-HJ-NP-Z0-9])(\d{7})")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # the wheel ships no types
 
-from hmt_pass.endpoint.geometry import Floats
+from hmt_pass.endpoint.engine.geometry import Floats
 from hmt_pass.errors import SettingsError
 
 DETECTOR = "PP-OCRv6_det_small.onnx"

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hmt_pass.endpoint import card
-from hmt_pass.endpoint.card import Box
-from hmt_pass.endpoint.geometry import Floats, project
+from hmt_pass.endpoint.engine import card
+from hmt_pass.endpoint.engine.card import Box
+from hmt_pass.endpoint.engine.geometry import Floats, project
 
 Transform = npt.NDArray[np.floating]
 """3x3 perspective map from pixels to card units."""

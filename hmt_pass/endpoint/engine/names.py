@@ -3,10 +3,10 @@
 import itertools
 from dataclasses import dataclass
 
-from hmt_pass.endpoint.page import likeness
-from hmt_pass.endpoint.pinyin import SEPARATOR, readings, spells
-from hmt_pass.endpoint.recognition import Alphabet, alternatives
-from hmt_pass.endpoint.text import Line
+from hmt_pass.endpoint.engine.page import likeness
+from hmt_pass.endpoint.engine.pinyin import SEPARATOR, readings, spells
+from hmt_pass.endpoint.engine.recognition import Alphabet, alternatives
+from hmt_pass.endpoint.engine.text import Line
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ,"
 

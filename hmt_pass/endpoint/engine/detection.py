@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hmt_pass.endpoint.geometry import Floats, Picture, clockwise
-from hmt_pass.endpoint.models import Model
+from hmt_pass.endpoint.engine.geometry import Floats, Picture, clockwise
+from hmt_pass.endpoint.engine.models import Model
 
 _GRID_PX = 32  # the network halves its input five times
 _MAX_ENLARGEMENT = 1.5

@@ -8,11 +8,11 @@ from typing import Self
 import cv2
 import numpy as np
 
-from hmt_pass.endpoint import models
-from hmt_pass.endpoint.detection import Detector
-from hmt_pass.endpoint.geometry import Floats, Picture, size, straighten, turned
-from hmt_pass.endpoint.models import Model
-from hmt_pass.endpoint.recognition import HEIGHT_PX, Recognizer, decode
+from hmt_pass.endpoint.engine import models
+from hmt_pass.endpoint.engine.detection import Detector
+from hmt_pass.endpoint.engine.geometry import Floats, Picture, size, straighten, turned
+from hmt_pass.endpoint.engine.models import Model
+from hmt_pass.endpoint.engine.recognition import HEIGHT_PX, Recognizer, decode
 
 _MIN_CONFIDENCE = 0.4
 _LONG = 2.0  # width to height from which a box shows in which direction its text runs

@@ -5,13 +5,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hmt_pass.endpoint import card, dates, layout, machine_readable
-from hmt_pass.endpoint.card import Box, Kind
-from hmt_pass.endpoint.geometry import Floats, project
-from hmt_pass.endpoint.layout import Transform
-from hmt_pass.endpoint.machine_readable import MachineReadable
-from hmt_pass.endpoint.recognition import Alphabet, decode
-from hmt_pass.endpoint.text import Line
+from hmt_pass.endpoint.engine import card, dates, layout, machine_readable
+from hmt_pass.endpoint.engine.card import Box, Kind
+from hmt_pass.endpoint.engine.geometry import Floats, project
+from hmt_pass.endpoint.engine.layout import Transform
+from hmt_pass.endpoint.engine.machine_readable import MachineReadable
+from hmt_pass.endpoint.engine.recognition import Alphabet, decode
+from hmt_pass.endpoint.engine.text import Line
 
 _SAME = 0.7
 _MIN_TITLE_LENGTH = 5

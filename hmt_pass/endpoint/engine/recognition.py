@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hmt_pass.endpoint.geometry import Floats, Picture
-from hmt_pass.endpoint.models import Model
+from hmt_pass.endpoint.engine.geometry import Floats, Picture
+from hmt_pass.endpoint.engine.models import Model
 
 HEIGHT_PX = 48
 """Height of a line as the recognizer wants it."""

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from hmt_pass.codes import Code
-from hmt_pass.endpoint import card, fields, machine_readable, names, pinyin
-from hmt_pass.endpoint.fields import Alphabets, Fields
-from hmt_pass.endpoint.geometry import Picture, project, straighten
-from hmt_pass.endpoint.layout import Transform
-from hmt_pass.endpoint.page import Page, arrange
-from hmt_pass.endpoint.reading import Reading
-from hmt_pass.endpoint.recognition import Alphabet
-from hmt_pass.endpoint.text import TextReader
+from hmt_pass.endpoint.engine import card, fields, machine_readable, names, pinyin
+from hmt_pass.endpoint.engine.fields import Alphabets, Fields
+from hmt_pass.endpoint.engine.geometry import Picture, project, straighten
+from hmt_pass.endpoint.engine.layout import Transform
+from hmt_pass.endpoint.engine.page import Page, arrange
+from hmt_pass.endpoint.engine.reading import Reading
+from hmt_pass.endpoint.engine.recognition import Alphabet
+from hmt_pass.endpoint.engine.text import TextReader
 from hmt_pass.errors import ImageRejectedError
 from hmt_pass.permit import Permit
 
