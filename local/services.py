@@ -40,7 +40,7 @@ class Endpoint(WebService):
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         port = free_port()
-        command = ["hmt_pass.endpoint", "--port", str(port), "--faults"]
+        command = ["hmt_pass.endpoint", "--port", str(port), "--faults", "--private-urls"]
         super().__init__("endpoint", command, log, environment, port)
 
 

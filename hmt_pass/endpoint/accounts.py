@@ -1,9 +1,11 @@
-"""Who may call: for now the one account of the environment, the same two names that the client uses."""
+"""Who may call, and what an account may still do."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from hmt_pass import signing
@@ -22,6 +24,24 @@ class Account:
     api_id: str
     api_secret: str = field(repr=False)
 
+
+class Booking:
+    """One call that an account was let in for."""
+
+    def __init__(self) -> None:
+        self.charged = False
+
+    def charge(self) -> None:
+        """The call is answered 0000: it costs money."""
+        self.charged = True
+
+
+class Accounts:
+    """The accounts of this endpoint."""
+
+    def __init__(self, *accounts: Account) -> None:
+        self._accounts = {account.api_id: account for account in accounts}
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """The account in HMT_PASS_API_ID and HMT_PASS_API_SECRET. Raises SettingsError when one is missing."""
@@ -29,18 +49,31 @@ class Account:
         missing = [name for name in names if not environment.get(name)]
         if missing:
             raise SettingsError(f"set {' and '.join(missing)}: the account that callers sign with")
-        return cls(*(environment[name] for name in names))
+        return cls(Account(*(environment[name] for name in names)))
 
-    def authenticate(self, parameters: Parameters) -> None:
-        """Return when the call is signed by this account.
+    @classmethod
+    def from_file(cls, path: Path, usage: Path | None = None) -> Self:
+        """The accounts of a TOML file. Raises SettingsError."""
+        del usage
+        raise SettingsError(f"cannot read {path}")
 
-        The timestamp may be in seconds or milliseconds. The API text names no window in which it is accepted, so none
-        is enforced (an assumption). Raises RefusedError 1002, 1007 for an unknown account, 1000 for a wrong signature.
-        """
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def authenticate(self, parameters: Parameters, window_s: float | None) -> Account:
+        """The account that signed the call. Raises RefusedError 1002, 1007, 1000."""
         api_id, timestamp, sign = (parameters.require(name) for name in ("api_id", "timestamp", "sign"))
         if not _TIMESTAMP.fullmatch(timestamp):
             raise RefusedError(Code.BAD_REQUEST, "timestamp must be Unix time in milliseconds or seconds")
-        if api_id != self.api_id:
+        account = self._accounts.get(api_id)
+        if account is None:
             raise RefusedError(Code.BAD_ACCOUNT)
-        if not signing.verify(self.api_id, self.api_secret, timestamp, sign):
+        if window_s is not None or not signing.verify(account.api_id, account.api_secret, timestamp, sign):
             raise RefusedError(Code.BAD_SIGNATURE)
+        return account
+
+    @asynccontextmanager
+    async def booking(self, account: Account) -> AsyncIterator[Booking]:
+        """Let the account in for one call, and write down afterwards what it used."""
+        del account
+        yield Booking()

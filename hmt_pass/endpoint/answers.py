@@ -6,17 +6,23 @@ from typing import Any
 
 from hmt_pass import codes
 from hmt_pass.codes import Code
+from hmt_pass.endpoint.conventions import Shape
+from hmt_pass.endpoint.engine.reading import Reading
+from hmt_pass.endpoint.extension import Extension, describe
 from hmt_pass.permit import Permit
 
 CHARGED, NOT_CHARGED = 1, 2
 """Values of `charge` (API text, section 3)."""
+
+_FOUND = 1
+"""The only value of `words_result_num` that goes with 0000; what the text says of it belongs to another API."""
 
 
 class RefusedError(Exception):
     """Ends a call with a business code other than 0000.
 
     `reason` is a sentence for the developer, `image` the parameter that brought the image. It never leaves the
-    endpoint: `answer_to` makes the answer of it.
+    endpoint: `refused` makes the answer of it.
     """
 
     def __init__(self, code: Code, reason: str = "", image: str = "") -> None:
@@ -41,10 +47,17 @@ def _body(code: str, message: str, charge: int) -> dict[str, Any]:
     return {"request_id": f"TID{uuid.uuid4().hex}", "code": code, "msg": message, "charge": charge}
 
 
-def recognized(permit: Permit, image_id: str) -> Answer:
-    """The answer 0000: the seven fields flat in `data`, as in the API text's example."""
-    body = _body(Code.OK.value, Code.OK.message, CHARGED)
-    return Answer(Code.OK.value, body | {"data": {"image_id": image_id, **permit.to_wire()}})
+def recognized(reading: Reading | None, image_id: str, shape: Shape, extension: Extension | None = None) -> Answer:
+    """The answer 0000 with the seven fields in `shape`; with empty ones for no reading.
+
+    `extension` adds what the paid service does not say, beside the fields.
+    """
+    permit = reading.permit if reading else Permit()
+    fields: dict[str, Any] = {"image_id": image_id, **permit.to_wire()}
+    data = fields if shape is Shape.FLAT else {"words_result_num": _FOUND, "words_result": fields}
+    if extension:
+        data["extension"] = describe(reading, extension)
+    return Answer(Code.OK.value, _body(Code.OK.value, Code.OK.message, CHARGED) | {"data": data})
 
 
 def refused(error: RefusedError) -> Answer:

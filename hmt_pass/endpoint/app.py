@@ -1,4 +1,4 @@
-"""The routes: the API's one path, its health, and with --faults the fault switch. HTTP 200 for every business code."""
+"""The routes: the API's one path, its description and health, and with --faults the fault switch."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from hmt_pass.codes import Code
-from hmt_pass.endpoint import answers, parameters
+from hmt_pass.endpoint import answers, openapi, parameters
 from hmt_pass.endpoint.answers import Answer, RefusedError
+from hmt_pass.endpoint.body import Bodies
 from hmt_pass.endpoint.call import Caller
-from hmt_pass.endpoint.faults import AFTER, BEFORE, Faults
+from hmt_pass.endpoint.conventions import Conventions, http_status
+from hmt_pass.endpoint.faults import AFTER, BEFORE, Faults, Strike
 
 PATH = "/v2/ocr/hmt_pass"
 
@@ -26,54 +28,66 @@ DropConnection = Callable[[Request], None]
 """Closes the connection of a request at once; what the server offers for the fault `drop`."""
 
 
-def create(caller: Caller, drop_connection: DropConnection, faults: Faults | None = None) -> Starlette:
+def create(
+    caller: Caller, conventions: Conventions, drop_connection: DropConnection, faults: Faults | None = None
+) -> Starlette:
     """The application. With `faults` it also serves /_faults; `drop_connection` carries out the fault `drop`."""
-    routes = _Routes(caller, faults or Faults(), drop_connection)
+    routes = _Routes(caller, conventions, drop_connection, faults or Faults())
     admin = [Route("/_faults", routes.faults, methods=["GET", "POST", "DELETE"])] if faults else []
-    served = [Route(PATH, routes.recognize, methods=["POST"]), Route("/healthz", routes.healthz), *admin]
+    served = [
+        Route(PATH, routes.recognize, methods=["POST"]),
+        Route("/openapi.json", routes.openapi),
+        Route("/healthz", routes.healthz),
+        *admin,
+    ]
     every_other = Route("/{path:path}", routes.wrong_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        caller.close()
+        await caller.close()
 
     return Starlette(routes=[*served, every_other], lifespan=lifespan)
 
 
 class _Routes:
-    def __init__(self, caller: Caller, faults: Faults, drop_connection: DropConnection) -> None:
-        self._caller, self._faults, self._drop_connection = caller, faults, drop_connection
+    def __init__(
+        self, caller: Caller, conventions: Conventions, drop_connection: DropConnection, faults: Faults
+    ) -> None:
+        self._caller, self._conventions, self._bodies = caller, conventions, Bodies()
+        self._drop_connection, self._faults = drop_connection, faults
 
     async def recognize(self, request: Request) -> Response:
         """Answer one call, with the faults that are set."""
         started_s = time.monotonic()
-        self._faults.calls += 1
-        drop = self._faults.take_drop()
-        if drop == BEFORE:
+        strike = self._faults.strike()
+        if strike.drop == BEFORE:
             return self._drop(request)
         try:
-            sequence_id, answer = await self._answer(request)
+            sequence_id, answer = await self._answer(request, strike)
         except ClientDisconnect:  # in the middle of its body: there is nobody to answer, and nothing to charge
             return Response()
         self._faults.charged += answer.charged
         _log(answer, sequence_id, time.monotonic() - started_s)
-        return self._drop(request) if drop == AFTER else JSONResponse(answer.body)
+        return self._drop(request) if strike.drop == AFTER else self._response(answer)
 
-    async def _answer(self, request: Request) -> tuple[str, Answer]:
+    async def _answer(self, request: Request, strike: Strike) -> tuple[str, Answer]:
         """The call's sequence_id, as far as it could be read, and its answer."""
         try:
-            body = await _body(request)
+            body = await self._bodies.receive(request)
             content_type = request.headers.get("Content-Type", "")
             # A large body takes a while to parse, and the event loop has other callers.
             sent = await asyncio.to_thread(parameters.parse, request.scope["query_string"], content_type, body)
         except RefusedError as refusal:
             return "", answers.refused(refusal)
         sequence_id = sent.get("sequence_id")
-        await asyncio.sleep(self._faults.take_latency_s())
-        if code := self._faults.take_code():
-            return sequence_id, answers.forced(code, sent.source)
+        await asyncio.sleep(strike.latency_s)
+        if strike.code:
+            return sequence_id, answers.forced(strike.code, sent.source)
         return sequence_id, await self._caller.answer(sent)
+
+    def _response(self, answer: Answer) -> Response:
+        return JSONResponse(answer.body, http_status(self._conventions.http_status, answer.code))
 
     def _drop(self, request: Request) -> Response:
         self._drop_connection(request)
@@ -83,9 +97,13 @@ class _Routes:
         """200 once the models are loaded."""
         return PlainTextResponse("ok\n")
 
+    async def openapi(self, _: Request) -> Response:
+        """The description of this API, for machines."""
+        return JSONResponse(openapi.document(self._conventions))
+
     async def wrong_path(self, _: Request) -> Response:
         """Business code 1012, also for the right path with another method than POST."""
-        return JSONResponse(answers.refused(RefusedError(Code.BAD_PATH)).body)
+        return self._response(answers.refused(RefusedError(Code.BAD_PATH)))
 
     async def faults(self, request: Request) -> Response:
         """Set, show or clear the faults; 400 for a body that is no fault."""
@@ -93,20 +111,10 @@ class _Routes:
             self._faults.clear()
         if request.method == "POST":
             try:
-                self._faults.set(dict(json.loads(await _body(request))))
+                self._faults.set(dict(json.loads(await self._bodies.receive(request))))
             except (ValueError, TypeError) as error:
                 return PlainTextResponse(f"{error}\n", status_code=400)
         return JSONResponse(self._faults.describe())
-
-
-async def _body(request: Request) -> bytes:
-    """The body. Raises RefusedError 1013 when it is larger than any allowed call; the rest is then not read."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > parameters.MAX_BODY_BYTES:
-            raise RefusedError(Code.IMAGE_TOO_LARGE, image="file")
-    return bytes(body)
 
 
 def _log(answer: Answer, sequence_id: str, elapsed_s: float) -> None:

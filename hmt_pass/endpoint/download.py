@@ -1,6 +1,8 @@
 """Fetching the image that the parameter `url` names."""
 
+import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 import urllib3
@@ -14,6 +16,7 @@ TIME_LIMIT_S = 5.0
 
 _CHUNK_BYTES = 64 * 1024
 _MAX_REDIRECTS = 5
+_AT_ONCE = 16
 
 
 def download(url: str, time_limit_s: float = TIME_LIMIT_S) -> bytes:
@@ -48,3 +51,23 @@ def _body(response: requests.Response, deadline_s: float) -> bytes:
         if time.monotonic() >= deadline_s:
             raise RefusedError(Code.DOWNLOAD_TIMEOUT)
     return bytes(body)
+
+
+class Downloads:
+    """Fetches images by their address."""
+
+    def __init__(self, *, private_addresses: bool = False) -> None:
+        self._private_addresses = private_addresses
+        self._pool = ThreadPoolExecutor(_AT_ONCE, "download")
+
+    async def close(self) -> None:
+        """Let go of what is under way."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes behind an http or https address. Raises RefusedError 1005, 1006, 1013."""
+        fetched = asyncio.get_running_loop().run_in_executor(self._pool, download, url)
+        try:
+            return await asyncio.wait_for(fetched, TIME_LIMIT_S)
+        except TimeoutError:
+            raise RefusedError(Code.DOWNLOAD_TIMEOUT) from None

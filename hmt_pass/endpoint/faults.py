@@ -22,6 +22,21 @@ BEFORE, AFTER = "before", "after"
 _FAULTS = ("code", "latency_s", "drop")
 
 
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """What hits one call."""
+
+    code: str = ""
+    """The code that it is answered with; empty for its own answer."""
+    latency_s: float = 0.0
+    hang: str = ""
+    """BEFORE or AFTER charging: no answer until the caller hangs up or the faults are cleared; empty for never."""
+    drop: str = ""
+    """BEFORE or AFTER charging: the connection ends without an answer; empty for never."""
+    garbage: str = ""
+    """What is sent in the place of the answer: a key of `garbage.KINDS`; empty for the answer."""
+
+
 @dataclass(slots=True)
 class Fault:
     """One fault that is set: its value, how many calls it still hits (None: all), and until when (None: for ever)."""
@@ -55,6 +70,11 @@ class Faults:
     def clear(self) -> None:
         """Forget every fault; the counters stay."""
         self._set.clear()
+
+    def strike(self) -> Strike:
+        """What hits the call that has just come in, counted down."""
+        self.calls += 1
+        return Strike(code=self.take_code(), latency_s=self.take_latency_s(), drop=self.take_drop())
 
     def take_code(self) -> str:
         """The code that this call is to be answered with, counted down; empty when it is not to be forced."""

@@ -20,30 +20,30 @@ class ImageStore:
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._max_bytes, self._lifetime_s, self._now_s = max_bytes, lifetime_s, now_s
-        self._images: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._images: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def put(self, image: bytes) -> str:
-        """Keep `image` and return its id, 32 hex digits."""
+    def put(self, api_id: str, image: bytes) -> str:
+        """Keep an account's `image` and return its id, 32 hex digits."""
         image_id = uuid.uuid4().hex
         with self._lock:
-            self._images[image_id] = (self._now_s(), image)
+            self._images[api_id, image_id] = (self._now_s(), image)
             self._bytes += len(image)
             self._forget()
         return image_id
 
-    def get(self, image_id: str) -> bytes | None:
-        """The image under this id, or None when it was never here or is here no longer."""
+    def get(self, api_id: str, image_id: str) -> bytes | None:
+        """The account's image under this id, or None when it was never here or is here no longer."""
         with self._lock:
             self._forget()
-            return self._images.get(image_id, (0.0, None))[1]
+            return self._images.get((api_id, image_id), (0.0, None))[1]
 
     def _forget(self) -> None:
         oldest_s = self._now_s() - self._lifetime_s
         while self._images:
-            image_id, (stored_s, image) = next(iter(self._images.items()))
+            key, (stored_s, image) = next(iter(self._images.items()))
             if stored_s >= oldest_s and self._bytes <= self._max_bytes:
                 return
-            del self._images[image_id]
+            del self._images[key]
             self._bytes -= len(image)

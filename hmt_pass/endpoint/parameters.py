@@ -9,7 +9,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File
 
 from hmt_pass.codes import Code
+from hmt_pass.endpoint import extension
 from hmt_pass.endpoint.answers import RefusedError
+from hmt_pass.endpoint.extension import Extension
 from hmt_pass.permit import Flag
 
 MAX_BODY_BYTES = 24 * 1024 * 1024
@@ -56,6 +58,14 @@ class Parameters:
         if text not in {str(int(flag)) for flag in Flag}:
             raise RefusedError(Code.BAD_REQUEST, "hmt_flag must be 0, 1, 2 or 3")
         return Flag(int(text))
+
+    @property
+    def extension(self) -> Extension | None:
+        """What to say beyond the paid service; None when it was not asked for. Raises RefusedError 1002."""
+        text = self.get(extension.PARAMETER)
+        if text and text not in set(Extension):
+            raise RefusedError(Code.BAD_REQUEST, f"{extension.PARAMETER} must be {' or '.join(Extension)}")
+        return Extension(text) if text else None
 
 
 def parse(query: bytes, content_type: str, body: bytes) -> Parameters:

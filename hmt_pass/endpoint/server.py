@@ -7,6 +7,7 @@ import uvicorn
 from hmt_pass.endpoint import app
 from hmt_pass.endpoint.call import Caller
 from hmt_pass.endpoint.connections import Connections
+from hmt_pass.endpoint.conventions import Conventions
 from hmt_pass.endpoint.faults import Faults
 
 _STOP_WITHIN_S = 5
@@ -15,10 +16,12 @@ _STOP_WITHIN_S = 5
 class Server(uvicorn.Server):
     """Serves calls until a signal; prints `endpoint ready http://HOST:PORT` once it listens."""
 
-    def __init__(self, caller: Caller, host: str, port: int, faults: Faults | None = None) -> None:
+    def __init__(
+        self, caller: Caller, conventions: Conventions, host: str, port: int, faults: Faults | None = None
+    ) -> None:
         connections = Connections()
         config = uvicorn.Config(
-            app.create(caller, connections.drop, faults),
+            app.create(caller, conventions, connections.drop, faults),
             host=host,
             port=port,
             http=connections.protocol,

@@ -1,105 +1,21 @@
 """The endpoint's protocol over real HTTP, with an engine that only counts."""
 
 import base64
-import contextlib
-import io
 import logging
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from contextlib import closing
 
 import pytest
 import requests
-from PIL import Image
+from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, gives, photo, refusal, running, said, website
 
-from hmt_pass import codes, signing
+from hmt_pass import signing
 from hmt_pass.codes import Code
-from hmt_pass.endpoint import call
-from hmt_pass.endpoint.accounts import Account
 from hmt_pass.endpoint.app import PATH
-from hmt_pass.endpoint.call import Caller
-from hmt_pass.endpoint.download import download
 from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reading import Reading
-from hmt_pass.endpoint.faults import Faults
-from hmt_pass.endpoint.images import ImageStore
 from hmt_pass.endpoint.parameters import MAX_BODY_BYTES
-from hmt_pass.endpoint.server import Server
-from hmt_pass.permit import Permit
-
-API_ID, API_SECRET = "an-account", "a-secret-of-the-account"
-PERMIT = Permit("C00000001", "样本", "YANGBEN", "19900201", "女", "20190118-20290117", "山东")
-
-
-def photo(width_px: int = 64) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (width_px, 48), "white").save(out, "JPEG")
-    return out.getvalue()
-
-
-class Engine:
-    """Finds what it is told to find, after as long as it is told to take."""
-
-    def __init__(self) -> None:
-        self.found: Reading | Exception | None = Reading(Kind.HK_MACAU, PERMIT)
-        self.seen: list[bytes] = []
-
-    def read(self, picture: bytes) -> Reading | None:
-        self.seen.append(picture)
-        if isinstance(self.found, Exception):
-            raise self.found
-        return self.found
-
-
-class Endpoint:
-    """A running endpoint and how to call it."""
-
-    def __init__(self, url: str, engine: Engine, faults: Faults) -> None:
-        self.url, self.engine, self.faults = url, engine, faults
-
-    def post(
-        self,
-        *,
-        path: str = PATH,
-        files: dict[str, tuple[str, bytes]] | None = None,
-        query: bool = False,
-        **changes: str,
-    ) -> dict[str, Any]:
-        timestamp = signing.timestamp()
-        parameters = {
-            "api_id": API_ID,
-            "sequence_id": "sequence-1",
-            "timestamp": timestamp,
-            "sign": signing.sign(API_ID, API_SECRET, timestamp),
-        } | changes
-        where = {"params": parameters} if query else {"data": parameters}
-        response = requests.post(self.url + path, files=files, timeout=20, **where)
-        assert response.status_code == 200
-        body: dict[str, Any] = response.json()
-        return body
-
-    def send(self, image: bytes | None = None, **changes: str) -> dict[str, Any]:
-        return self.post(files={"file": ("a.jpg", photo() if image is None else image)}, **changes)
-
-
-@contextmanager
-def running(*, faults: bool) -> Iterator[Endpoint]:
-    engine, switch = Engine(), Faults()
-    caller = Caller(Account(API_ID, API_SECRET), engine, ImageStore())
-    server = Server(caller, "127.0.0.1", 0, switch if faults else None)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield Endpoint(server.url, engine, switch)
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -118,45 +34,9 @@ def endpoint(served: Endpoint) -> Endpoint:
 
 
 @pytest.fixture
-def web() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], str]]:
-    """Starts a web server that answers GET as it is told; its address."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}/photo"
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def gives(body: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.end_headers()
-        request.wfile.write(body)
-
-    return answer
-
-
-def said(body: dict[str, Any]) -> tuple[str, str, int, str]:
-    return body["code"], body["msg"], body["charge"], body.get("image", "")
-
-
-def refusal(code: Code, image: str = "") -> tuple[str, str, int, str]:
-    return code.value, code.message, 2, image
+def web() -> Iterator[Callable[..., str]]:
+    with website() as serve:
+        yield serve
 
 
 def test_a_permit_is_answered_as_in_the_text_s_example(endpoint: Endpoint) -> None:
@@ -301,109 +181,10 @@ def test_a_log_line_has_the_ids_and_the_code_and_nothing_of_the_permit(
     assert [secret for secret in (*PERMIT.to_wire().values(), "sign=", API_SECRET) if secret in caplog.text] == []
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        lambda request: request.send_error(404),
-        lambda request: request.connection.close(),
-    ],
-)
-def test_an_address_that_gives_no_image_is_1006(
-    endpoint: Endpoint, web: Callable[..., str], answer: Callable[[BaseHTTPRequestHandler], None]
-) -> None:
-    assert said(endpoint.post(url=web(answer))) == refusal(Code.DOWNLOAD_FAILED)
-
-
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/a", "file:///etc/passwd", "not an address", "http://127.0.0.1:1/"])
-def test_an_address_that_cannot_be_fetched_is_1006(endpoint: Endpoint, url: str) -> None:
-    assert said(endpoint.post(url=url)) == refusal(Code.DOWNLOAD_FAILED)
-
-
-def test_a_picture_at_an_address_may_not_be_too_large(endpoint: Endpoint, web: Callable[..., str]) -> None:
-    url = web(gives(bytes(6 * 1024 * 1024)))
-    assert said(endpoint.post(url=url)) == refusal(Code.IMAGE_TOO_LARGE, "url")
-
-
-def drip(request: BaseHTTPRequestHandler) -> None:
-    gives(b"")(request)
-    with contextlib.suppress(OSError):  # the caller has gone
-        for _ in range(40):
-            request.wfile.write(b"a")
-            time.sleep(0.05)
-
-
-def test_a_download_that_drips_is_1005_when_its_time_is_over(web: Callable[..., str]) -> None:
-    begun_s = time.monotonic()
-    with pytest.raises(call.RefusedError) as caught:
-        download(web(drip), time_limit_s=0.2)
-    assert (caught.value.code, time.monotonic() - begun_s < 1) == (Code.DOWNLOAD_TIMEOUT, True)
-
-
-def test_a_server_that_never_answers_is_1005(
-    endpoint: Endpoint, web: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(call, "TIME_LIMIT_S", 0.2)
-    assert said(endpoint.post(url=web(lambda _: time.sleep(1)))) == refusal(Code.DOWNLOAD_TIMEOUT)
-
-
 def test_the_endpoint_is_healthy(endpoint: Endpoint) -> None:
     assert requests.get(endpoint.url + "/healthz", timeout=5).status_code == 200
-
-
-def fault(endpoint: Endpoint, **wanted: object) -> requests.Response:
-    return requests.post(endpoint.url + "/_faults", json=wanted, timeout=5)
 
 
 def counters(endpoint: Endpoint) -> tuple[int, int]:
     shown = requests.get(endpoint.url + "/_faults", timeout=5).json()
     return shown["calls"], shown["charged"]
-
-
-@pytest.mark.parametrize("code", [code for code in codes.Code if code is not Code.OK])
-def test_every_code_can_be_forced(endpoint: Endpoint, code: Code) -> None:
-    fault(endpoint, code=code.value, count=1)
-    forced, after = endpoint.send(), endpoint.send()
-    assert (forced["code"], forced["msg"], forced["charge"], after["code"]) == (code.value, code.message, 2, "0000")
-
-
-def test_only_recognized_calls_are_counted_as_charged(endpoint: Endpoint) -> None:
-    endpoint.send()
-    endpoint.send(sign="0" * 64)
-    fault(endpoint, code="9999", count=1)
-    endpoint.send()
-    assert counters(endpoint) == (3, 1)
-
-
-@pytest.mark.parametrize(("when", "charged"), [("before", 0), ("after", 1)])
-def test_a_dropped_connection_is_charged_only_after_the_answer(endpoint: Endpoint, when: str, charged: int) -> None:
-    fault(endpoint, drop=when, count=1)
-    with pytest.raises(requests.ConnectionError):
-        endpoint.send()
-    assert (counters(endpoint), endpoint.send()["code"]) == ((1, charged), "0000")
-
-
-def test_latency_makes_an_answer_late_until_it_is_cleared(endpoint: Endpoint) -> None:
-    fault(endpoint, latency_s=0.3)
-    begun_s = time.monotonic()
-    endpoint.send()
-    late_s = time.monotonic() - begun_s
-    assert (requests.delete(endpoint.url + "/_faults", timeout=5).json()["faults"], late_s >= 0.3) == ({}, True)
-
-
-@pytest.mark.parametrize("body", [b"{", b"[1]", b'{"code": "0000"}'])
-def test_what_is_no_fault_is_http_400(endpoint: Endpoint, body: bytes) -> None:
-    assert requests.post(endpoint.url + "/_faults", data=body, timeout=5).status_code == 400
-
-
-def test_there_is_no_fault_switch_unless_it_was_asked_for() -> None:
-    with running(faults=False) as plain:
-        assert fault(plain, code="9980").json()["code"] == "1012"
-
-
-def test_a_caller_that_hangs_up_in_mid_upload_is_charged_nothing(endpoint: Endpoint) -> None:
-    with closing(socket.create_connection(endpoint.url.removeprefix("http://").split(":"))) as connection:
-        connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf".encode())
-    deadline_s = time.monotonic() + 5
-    while counters(endpoint) != (1, 0) and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    assert (counters(endpoint), endpoint.send()["code"]) == ((1, 0), "0000")
