@@ -20,10 +20,10 @@ PYTHON = $(shell for name in python3 python3.14 python3.13 python3.12 python3.11
 NO_PYTHON := python3 is missing or older than 3.11. Debian 12, Ubuntu 24.04 or later: apt install python3. macOS: brew install python
 NO_PIP := python3 has neither pip nor venv. Debian, Ubuntu: apt install python3-pip
 
-.PHONY: help setup demo up test style check bench codes clean
+.PHONY: help setup demo up test style check bench bench-load bench-ocr codes clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(SYNCED) ## install everything into .venv; the other targets do it by themselves
 
@@ -50,6 +50,12 @@ check: style test ## what CI runs: style, then test
 
 bench: setup ## measure what a job costs
 	@$(RUN) -m bench
+
+bench-load: setup ## offer the endpoint 1.5 times what it can answer, for 10 minutes
+	@$(RUN) -m bench load
+
+bench-ocr: setup ## measure the OCR engine beside others; OPTIONS="--cards 20" or --help. Needs fonts and Tesseract of Debian
+	@$(RUN) -m bench ocr $(OPTIONS)
 
 codes: setup ## write docs/codes.md again from hmt_pass/codes.py
 	@$(RUN) -m hmt_pass.codes > docs/codes.md

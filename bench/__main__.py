@@ -1,11 +1,21 @@
-"""Run every benchmark, or those that are named: `python -m bench [storage] [jobs] [concurrency]`."""
+"""Run every benchmark, or those that are named: `python -m bench [storage] [jobs] [concurrency]`.
+
+`python -m bench ocr [--help]` compares the OCR engine with others; it takes long and is run by name only.
+`python -m bench load [--help]` offers the endpoint more calls than it can answer, for ten minutes; by name only, too.
+"""
 
 import sys
 
-from bench import concurrency, jobs, storage
+from bench import concurrency, jobs, load, storage
+from bench.ocr import compare
 
 ALL = {"storage": storage.run, "jobs": jobs.run, "concurrency": concurrency.run}
 
-for name in sys.argv[1:] or ALL:
-    print(f"\n## {name}\n")
-    ALL[name]()
+if sys.argv[1:2] == ["ocr"]:
+    compare.main(sys.argv[2:])
+elif sys.argv[1:2] == ["load"]:
+    sys.exit(load.main(sys.argv[2:]))
+else:
+    for name in sys.argv[1:] or ALL:
+        print(f"\n## {name}\n")
+        ALL[name]()

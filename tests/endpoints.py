@@ -1,6 +1,7 @@
 """A running endpoint with an engine that only counts, for tests over real HTTP."""
 
 import io
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +24,11 @@ from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.endpoint.faults import Faults
 from hmt_pass.endpoint.images import ImageStore
+from hmt_pass.endpoint.limits import Limits
 from hmt_pass.endpoint.server import Server
 from hmt_pass.permit import Permit
 
+Answer = Callable[[BaseHTTPRequestHandler], None]
 API_ID, API_SECRET = "an-account", "a-secret-of-the-account"
 PERMIT = Permit("C00000001", "样本", "YANGBEN", "19900201", "女", "20190118-20290117", "山东")
 
@@ -98,17 +101,19 @@ def running(
     engine: Engine | None = None,
     private_addresses: bool = True,
     max_waiting: int = 64,
+    images: ImageStore | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[Endpoint]:
     """An endpoint in a thread of its own, stopped at the end."""
     switch, reader, chosen = Faults(), engine or Engine(), conventions or Conventions()
     caller = Caller(
         accounts or Accounts(Account(API_ID, API_SECRET)),
         Admission(reader, max_waiting, chosen.overload),
-        ImageStore(),
+        images or ImageStore(),
         Downloads(private_addresses=private_addresses),
         chosen,
     )
-    server = Server(caller, chosen, "127.0.0.1", 0, switch if faults else None)
+    server = Server(caller, chosen, "127.0.0.1", 0, switch if faults else None, limits)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -121,11 +126,11 @@ def running(
 
 
 @contextmanager
-def website() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], str]]:
+def website(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[Callable[[Answer], str]]:
     """Starts web servers that answer GET as they are told; what it yields returns an address."""
     servers: list[ThreadingHTTPServer] = []
 
-    def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> str:
+    def serve(answer: Answer) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answer(self)
@@ -133,11 +138,13 @@ def website() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], s
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer((host, 0), Handler)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.daemon_threads = True
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}/photo"
+        return f"http{'s' if tls else ''}://{host}:{server.server_port}/photo"
 
     try:
         yield serve
@@ -147,7 +154,7 @@ def website() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], s
             server.server_close()
 
 
-def gives(body: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
+def gives(body: bytes) -> Answer:
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.end_headers()

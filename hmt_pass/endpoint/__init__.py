@@ -1,5 +1,6 @@
 """The self-hosted endpoint: the API of the paid service with an OCR engine of our own (extra `endpoint`).
 
-The protocol lies here: server > app (routes) > call (from parameters to answer) > parameters, accounts, images,
-download, answers. `engine` reads the picture, `specimen` draws pictures to read.
+A call goes through server > connections > app (routes) > body > parameters (encodings) > call (from parameters to
+answer) > accounts > images, download > admission > engine > answers. `conventions` holds what the API text leaves open,
+`limits` what callers may take; `faults` breaks it all on demand; `specimen` draws pictures to read.
 """

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from hmt_pass.codes import Code
@@ -21,25 +21,44 @@ class Admission:
     """Runs the engine in threads, so that the event loop is never blocked, and bounds how many calls wait for it."""
 
     def __init__(self, reader: ReadsPermits, max_waiting: int, overload: Code = Code.RATE_EXCEEDED) -> None:
-        self._reader, self._max_waiting, self._overload = reader, max_waiting, overload
-        self._threads = os.cpu_count() or 1
-        self._engine = ThreadPoolExecutor(self._threads, "reader")
-        self._open = 0
+        self._reader, self._overload = reader, overload
+        threads = os.cpu_count() or 1
+        self._engine = ThreadPoolExecutor(threads, "reader")
+        self._max_readings = threads + max_waiting
+        self._readings: set[Future[Reading | None]] = set()
+        self._is_closed = False
 
     def close(self) -> None:
-        """Let go of the threads; readings that have not begun are dropped."""
+        """Finish the readings that have begun; those that wait, and all that come, are refused as under overload."""
+        self._is_closed = True
         self._engine.shutdown(wait=False, cancel_futures=True)
 
     def require_room(self) -> None:
         """Return when a call that came now would be read in time. Raises RefusedError with the code for overload."""
-        if self._open >= self._threads + self._max_waiting:
+        if self._is_closed:
+            raise RefusedError(self._overload, "the endpoint is stopping: call again in a few seconds")
+        if len(self._readings) >= self._max_readings:
             raise RefusedError(self._overload, "the endpoint is busy: call again in a few seconds")
 
     async def read(self, picture: bytes) -> Reading | None:
-        """The engine's reading. Raises RefusedError as `require_room` does."""
+        """The engine's reading. Raises RefusedError as `require_room` does, and what the engine raises.
+
+        A reading that is cancelled while it waits never begins and leaves its place at once; one that has begun keeps
+        its place to the end, for it keeps its core.
+        """
         self.require_room()
-        self._open += 1
+        reading = self._engine.submit(self._reader.read, picture)
+        self._readings.add(reading)
+        reading.add_done_callback(self._readings.discard)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._engine, self._reader.read, picture)
-        finally:
-            self._open -= 1
+            return await asyncio.wrap_future(reading)
+        except asyncio.CancelledError:
+            if self._is_closed and reading.cancelled() and not _is_cancelled():
+                self.require_room()
+            raise
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the caller's task that was cancelled, not the reading that it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,10 +14,14 @@ from starlette.routing import Route
 from hmt_pass.codes import Code
 from hmt_pass.endpoint import answers, openapi, parameters
 from hmt_pass.endpoint.answers import Answer, RefusedError
-from hmt_pass.endpoint.body import Bodies
+from hmt_pass.endpoint.body import Bodies, Room
 from hmt_pass.endpoint.call import Caller
+from hmt_pass.endpoint.connections import while_connected
 from hmt_pass.endpoint.conventions import Conventions, http_status
-from hmt_pass.endpoint.faults import AFTER, BEFORE, Faults, Strike
+from hmt_pass.endpoint.faults import Faults, Strike, garbage
+from hmt_pass.endpoint.faults.order import AFTER, BEFORE, Order
+from hmt_pass.endpoint.limits import Limits
+from hmt_pass.endpoint.parameters import Parameters
 
 PATH = "/v2/ocr/hmt_pass"
 
@@ -29,10 +32,15 @@ DropConnection = Callable[[Request], None]
 
 
 def create(
-    caller: Caller, conventions: Conventions, drop_connection: DropConnection, faults: Faults | None = None
+    caller: Caller,
+    conventions: Conventions,
+    drop_connection: DropConnection,
+    faults: Faults | None = None,
+    limits: Limits | None = None,
 ) -> Starlette:
     """The application. With `faults` it also serves /_faults; `drop_connection` carries out the fault `drop`."""
-    routes = _Routes(caller, conventions, drop_connection, faults or Faults())
+    bodies = Bodies(limits or Limits(), conventions.overload)
+    routes = _Routes(caller, conventions, bodies, drop_connection, faults)
     admin = [Route("/_faults", routes.faults, methods=["GET", "POST", "DELETE"])] if faults else []
     served = [
         Route(PATH, routes.recognize, methods=["POST"]),
@@ -52,10 +60,16 @@ def create(
 
 class _Routes:
     def __init__(
-        self, caller: Caller, conventions: Conventions, drop_connection: DropConnection, faults: Faults
+        self,
+        caller: Caller,
+        conventions: Conventions,
+        bodies: Bodies,
+        drop_connection: DropConnection,
+        faults: Faults | None,
     ) -> None:
-        self._caller, self._conventions, self._bodies = caller, conventions, Bodies()
-        self._drop_connection, self._faults = drop_connection, faults
+        self._caller, self._conventions, self._bodies = caller, conventions, bodies
+        self._drop_connection, self._faults = drop_connection, faults or Faults()
+        self._description = openapi.document(conventions, with_faults=faults is not None)
 
     async def recognize(self, request: Request) -> Response:
         """Answer one call, with the faults that are set."""
@@ -65,26 +79,41 @@ class _Routes:
             return self._drop(request)
         try:
             sequence_id, answer = await self._answer(request, strike)
-        except ClientDisconnect:  # in the middle of its body: there is nobody to answer, and nothing to charge
-            return Response()
-        self._faults.charged += answer.charged
-        _log(answer, sequence_id, time.monotonic() - started_s)
-        return self._drop(request) if strike.drop == AFTER else self._response(answer)
+            self._faults.charged += answer.charged
+            _log(answer, sequence_id, time.monotonic() - started_s)
+            if strike.hang == AFTER:
+                await self._faults.hang(request.receive)
+        except ClientDisconnect:  # in the middle of its body, or hung: there is nobody to answer
+            return self._drop(request)
+        if strike.drop == AFTER:
+            return self._drop(request)
+        response = self._response(answer)
+        return garbage.instead_of(response, garbage.Kind(strike.garbage)) if strike.garbage else response
 
     async def _answer(self, request: Request, strike: Strike) -> tuple[str, Answer]:
         """The call's sequence_id, as far as it could be read, and its answer."""
-        try:
-            body = await self._bodies.receive(request)
-            content_type = request.headers.get("Content-Type", "")
-            # A large body takes a while to parse, and the event loop has other callers.
-            sent = await asyncio.to_thread(parameters.parse, request.scope["query_string"], content_type, body)
-        except RefusedError as refusal:
-            return "", answers.refused(refusal)
-        sequence_id = sent.get("sequence_id")
-        await asyncio.sleep(strike.latency_s)
-        if strike.code:
-            return sequence_id, answers.forced(strike.code, sent.source)
-        return sequence_id, await self._caller.answer(sent)
+        with self._bodies.room() as room:
+            try:
+                sent = await self._sent(request, room)
+            except RefusedError as refusal:
+                return "", answers.refused(refusal)
+            except MemoryError:
+                return "", answers.refused(RefusedError(self._conventions.overload))
+            sequence_id = sent.get("sequence_id")
+            await asyncio.sleep(strike.latency_s)
+            if strike.hang == BEFORE:
+                await self._faults.hang(request.receive)
+            if strike.code:
+                return sequence_id, answers.forced(strike.code, sent.source)
+            return sequence_id, await while_connected(request, self._caller.answer(sent))
+
+    async def _sent(self, request: Request, room: Room) -> Parameters:
+        """The call's parameters. Raises RefusedError, before the body is there when there is no room for the call."""
+        self._caller.engine.require_room()
+        body = await room.receive(request)
+        content_type = request.headers.get("Content-Type", "")
+        # A large body takes a while to parse, and the event loop has other callers.
+        return await asyncio.to_thread(parameters.parse, request.scope["query_string"], content_type, body)
 
     def _response(self, answer: Answer) -> Response:
         return JSONResponse(answer.body, http_status(self._conventions.http_status, answer.code))
@@ -99,11 +128,13 @@ class _Routes:
 
     async def openapi(self, _: Request) -> Response:
         """The description of this API, for machines."""
-        return JSONResponse(openapi.document(self._conventions))
+        return JSONResponse(self._description)
 
     async def wrong_path(self, _: Request) -> Response:
         """Business code 1012, also for the right path with another method than POST."""
-        return self._response(answers.refused(RefusedError(Code.BAD_PATH)))
+        answer = answers.refused(RefusedError(Code.BAD_PATH))
+        _log(answer, sequence_id="", elapsed_s=0)
+        return self._response(answer)
 
     async def faults(self, request: Request) -> Response:
         """Set, show or clear the faults; 400 for a body that is no fault."""
@@ -111,9 +142,12 @@ class _Routes:
             self._faults.clear()
         if request.method == "POST":
             try:
-                self._faults.set(dict(json.loads(await self._bodies.receive(request))))
-            except (ValueError, TypeError) as error:
+                with self._bodies.room() as room:
+                    self._faults.set(Order.from_json(await room.receive(request)))
+            except ValueError as error:
                 return PlainTextResponse(f"{error}\n", status_code=400)
+            except (RefusedError, ClientDisconnect):
+                return PlainTextResponse("the body is too large, or it did not arrive\n", status_code=400)
         return JSONResponse(self._faults.describe())
 
 

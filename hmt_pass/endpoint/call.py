@@ -5,8 +5,6 @@ What the API text leaves open is decided in `conventions`.
 """
 
 import asyncio
-import base64
-import binascii
 import logging
 import traceback
 
@@ -18,6 +16,7 @@ from hmt_pass.endpoint.admission import Admission
 from hmt_pass.endpoint.answers import Answer, RefusedError
 from hmt_pass.endpoint.conventions import Conventions, NoPermit
 from hmt_pass.endpoint.download import Downloads
+from hmt_pass.endpoint.encodings import base64_image
 from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.endpoint.images import ImageStore
@@ -75,7 +74,7 @@ class Caller:
         if source == "file":
             return parameters.file or b""
         if source == "image_base64":
-            return await asyncio.to_thread(_decode, parameters.get("image_base64"))
+            return await asyncio.to_thread(base64_image.decode, parameters.get("image_base64"))
         return await self._downloads.fetch(parameters.get("url"))
 
     async def _read(self, picture: bytes, flag: Flag, source: str) -> Reading | None:
@@ -99,13 +98,6 @@ def _known(picture: bytes | None) -> bytes:
     if picture is None:
         raise RefusedError(Code.IMAGE_MISSING, image="image_id")
     return picture
-
-
-def _decode(text: str) -> bytes:
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise RefusedError(Code.NOT_AN_IMAGE, "image_base64 is not base64", "image_base64") from None
 
 
 def _where(error: Exception) -> str:

@@ -9,9 +9,16 @@ from collections.abc import Callable
 MAX_BYTES = 64 * 1024 * 1024
 LIFETIME_S = 3600.0
 
+_ENTRY_BYTES = 640
+"""What an image costs beside its own bytes: id, keys and table (measured: 600), so that tiny images are bounded too."""
+
 
 class ImageStore:
-    """Bytes by image_id, bounded in bytes and lifetime; the oldest go first. Safe to share between threads."""
+    """Bytes by account and image_id, bounded in bytes and lifetime; the oldest go first. Safe to share between threads.
+
+    `max_bytes` covers images and what keeping them costs. An image that is larger by itself is not kept and pushes
+    no other out. Nothing is written to disk.
+    """
 
     def __init__(
         self,
@@ -27,23 +34,28 @@ class ImageStore:
     def put(self, api_id: str, image: bytes) -> str:
         """Keep an account's `image` and return its id, 32 hex digits."""
         image_id = uuid.uuid4().hex
-        with self._lock:
-            self._images[api_id, image_id] = (self._now_s(), image)
-            self._bytes += len(image)
-            self._forget()
+        if _cost_bytes(image) <= self._max_bytes:
+            with self._lock:
+                self._images[api_id, image_id] = (self._now_s() + self._lifetime_s, image)
+                self._bytes += _cost_bytes(image)
+                self._forget()
         return image_id
 
     def get(self, api_id: str, image_id: str) -> bytes | None:
-        """The account's image under this id, or None when it was never here or is here no longer."""
+        """The account's image under this id; None when it was never here, is here no longer or is another account's."""
         with self._lock:
             self._forget()
             return self._images.get((api_id, image_id), (0.0, None))[1]
 
     def _forget(self) -> None:
-        oldest_s = self._now_s() - self._lifetime_s
+        now_s = self._now_s()
         while self._images:
-            key, (stored_s, image) = next(iter(self._images.items()))
-            if stored_s >= oldest_s and self._bytes <= self._max_bytes:
+            key, (ends_at_s, image) = next(iter(self._images.items()))
+            if ends_at_s > now_s and self._bytes <= self._max_bytes:
                 return
             del self._images[key]
-            self._bytes -= len(image)
+            self._bytes -= _cost_bytes(image)
+
+
+def _cost_bytes(image: bytes) -> int:
+    return len(image) + _ENTRY_BYTES

@@ -1,25 +1,43 @@
-"""The parameters of a call, out of the query string and a multipart or urlencoded body (API text, section 2)."""
+"""The parameters of a call, out of the query string and a multipart or urlencoded body (API text, section 2).
 
-from collections.abc import Mapping
+Names are exact, and what bears another one is ignored. An empty parameter is one that was not sent. What is sent
+twice, in the query string and the body or twice in one, must be the same both times.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
-
-from python_multipart import create_form_parser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File
+from itertools import chain
 
 from hmt_pass.codes import Code
 from hmt_pass.endpoint import extension
 from hmt_pass.endpoint.answers import RefusedError
+from hmt_pass.endpoint.encodings import multipart, urlencoded
 from hmt_pass.endpoint.extension import Extension
 from hmt_pass.permit import Flag
 
 MAX_BODY_BYTES = 24 * 1024 * 1024
 """Above any allowed call: 5 MB in base64 with every other character escaped is 21 MB."""
 
-_SOURCES = ("image_id", "file", "image_base64", "url")  # in the API text's order of precedence
-_MAX_FIELDS = 64
-_URLENCODED = "application/x-www-form-urlencoded"
+MAX_PARAMETERS = 64
+"""In the query string, and again in the body."""
+
+SOURCES = ("image_id", "file", "image_base64", "url")
+"""What brings the image, in the API text's order of precedence."""
+
+MULTIPART, URLENCODED = "multipart/form-data", "application/x-www-form-urlencoded"
+
+MAX_TEXT_BYTES: Mapping[str, int] = {
+    "api_id": 1024,
+    "sequence_id": 1024,
+    "timestamp": 1024,
+    "sign": 1024,
+    "hmt_flag": 1024,
+    "image_id": 1024,
+    "url": 8 * 1024,  # a presigned address with a session token has 2 KB
+    "image_base64": MAX_BODY_BYTES,
+    extension.PARAMETER: 1024,
+}
+"""The parameters that are texts, and how long each may be in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +59,14 @@ class Parameters:
 
     @property
     def source(self) -> str:
-        """The name of the parameter that brings the image, "" when there is none."""
-        sent = (name for name in _SOURCES if self.get(name) or (name == "file" and self.file is not None))
-        return next(sent, "")
+        """The name of the parameter that brings the image, "" when there is none; an empty file only if it is alone."""
+        sent = (name for name in SOURCES if (self.file if name == "file" else self.get(name)))
+        return next(sent, "file" if self.file is not None else "")
 
     def require_source(self) -> str:
         """`source`. Raises RefusedError 1002 when there is none."""
         if not self.source:
-            raise RefusedError(Code.BAD_REQUEST, f"one of {', '.join(_SOURCES)} is required")
+            raise RefusedError(Code.BAD_REQUEST, f"one of {', '.join(SOURCES)} is required")
         return self.source
 
     @property
@@ -69,50 +87,52 @@ class Parameters:
 
 
 def parse(query: bytes, content_type: str, body: bytes) -> Parameters:
-    """The parameters of a request; the body's win over the query string's, the last of a name wins.
+    """The parameters of a request. An empty body needs no Content-Type, another one without it is urlencoded.
 
-    Raises RefusedError: 1001 for a text that is not UTF-8, 1002 for a body that its content type does not describe.
+    Raises RefusedError: 1001 for a text that is not UTF-8, 1002 for a body that its content type does not describe, for
+    a parameter that is too long or sent twice with different values, and for too many.
     """
+    sent = chain(urlencoded.pairs(query, MAX_PARAMETERS), _body_pairs(content_type, body))
     try:
-        texts = _pairs(query)
-        kind = content_type.partition(";")[0].strip().lower()
-        if kind == "multipart/form-data":
-            return _multipart(texts, content_type, body)
-        if kind in {_URLENCODED, ""}:
-            return Parameters(texts | _pairs(body))
+        return _collected(sent)
     except UnicodeDecodeError:
         raise RefusedError(Code.NOT_UTF8) from None
-    except (FormParserError, ValueError):
-        raise RefusedError(Code.BAD_REQUEST, "the body cannot be parsed as its Content-Type says") from None
-    raise RefusedError(Code.BAD_REQUEST, f"Content-Type must be multipart/form-data or {_URLENCODED}")
 
 
-def _pairs(encoded: bytes) -> dict[str, str]:
-    decoded = encoded.decode("utf-8")
-    return dict(parse_qsl(decoded, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS))
+def _body_pairs(content_type: str, body: bytes) -> Iterable[tuple[bytes, bytes]]:
+    kind = content_type.partition(";")[0].strip().lower()
+    if not body:
+        return ()
+    if kind == MULTIPART:
+        return multipart.parts(content_type, body, MAX_PARAMETERS)
+    if kind in {URLENCODED, ""}:
+        return urlencoded.pairs(body, MAX_PARAMETERS)
+    advice = f"send the parameters as form fields with Content-Type {MULTIPART} or {URLENCODED}; JSON is not read"
+    raise RefusedError(Code.BAD_REQUEST, advice)
 
 
-def _multipart(texts: dict[str, str], content_type: str, body: bytes) -> Parameters:
-    fields: dict[str, bytes] = {}
-    files: dict[str, bytes] = {}
-
-    def on_field(part: Field) -> None:
-        fields[_name(part)] = part.value or b""
-
-    def on_file(part: File) -> None:
-        part.file_object.seek(0)
-        files[_name(part)] = part.file_object.read()
-
-    # A file stays in memory however large: a photo of an identity paper has no business in a temporary folder.
-    config = {"MAX_MEMORY_FILE_SIZE": MAX_BODY_BYTES, "MAX_FIELDS": _MAX_FIELDS}
-    parser = create_form_parser({"Content-Type": content_type.encode("latin-1")}, on_field, on_file, config)
-    parser.write(body)
-    parser.finalize()
-    # A file part without a file name is a field on the wire; a text parameter sent as a file is still its text.
-    raw = {name: value for name, value in (files | fields).items() if name != "file"}
-    decoded = {name: value.decode("utf-8") for name, value in raw.items()}
-    return Parameters(texts | decoded, files.get("file", fields.get("file")))
+def _collected(sent: Iterator[tuple[bytes, bytes]]) -> Parameters:
+    texts: dict[str, str] = {}
+    file: bytes | None = None
+    for raw_name, value in sent:
+        name = raw_name.decode("utf-8")
+        if name == "file":
+            _require_same(name, file, value)
+            file = file or value
+            continue
+        if value and name in MAX_TEXT_BYTES:
+            _require_short(name, value)
+            text = value.decode("utf-8")
+            _require_same(name, texts.get(name), text)
+            texts[name] = text
+    return Parameters(texts, file)
 
 
-def _name(part: Field | File) -> str:
-    return (part.field_name or b"").decode("utf-8")
+def _require_same(name: str, first: str | bytes | None, second: str | bytes) -> None:
+    if first and second and first != second:
+        raise RefusedError(Code.BAD_REQUEST, f"{name} was sent twice with different values")
+
+
+def _require_short(name: str, value: bytes) -> None:
+    if len(value) > MAX_TEXT_BYTES[name]:
+        raise RefusedError(Code.BAD_REQUEST, f"{name} is longer than {MAX_TEXT_BYTES[name]} bytes")

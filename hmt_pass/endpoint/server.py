@@ -1,35 +1,52 @@
 """The HTTP server around the application."""
 
+import asyncio
+import os
 import socket
+from types import FrameType
 
 import uvicorn
 
-from hmt_pass.endpoint import app
+from hmt_pass.endpoint import app, system
 from hmt_pass.endpoint.call import Caller
 from hmt_pass.endpoint.connections import Connections
 from hmt_pass.endpoint.conventions import Conventions
 from hmt_pass.endpoint.faults import Faults
+from hmt_pass.endpoint.limits import Limits
 
-_STOP_WITHIN_S = 5
+_OTHER_FILES = 128  # what the process has open besides connections
+_LAST_READING_S = 1  # before the end nothing new is begun: what has begun shall be answered
 
 
 class Server(uvicorn.Server):
-    """Serves calls until a signal; prints `endpoint ready http://HOST:PORT` once it listens."""
+    """Serves calls until a signal; prints `endpoint ready http://HOST:PORT` once it listens.
+
+    The first signal ends it within `limits.stop_s`, with the calls under way answered; the second one at once.
+    """
 
     def __init__(
-        self, caller: Caller, conventions: Conventions, host: str, port: int, faults: Faults | None = None
+        self,
+        caller: Caller,
+        conventions: Conventions,
+        host: str,
+        port: int,
+        faults: Faults | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        connections = Connections()
+        self._caller, self._faults, self._limits = caller, faults, limits or Limits()
+        files = system.open_files(self._limits.connections + _OTHER_FILES)
+        connections = Connections(self._limits, files - _OTHER_FILES)
         config = uvicorn.Config(
-            app.create(caller, conventions, connections.drop, faults),
+            app.create(caller, conventions, connections.drop, faults, self._limits),
             host=host,
             port=port,
             http=connections.protocol,
             ws="none",
             log_config=None,
-            access_log=False,  # its lines would hold the query string, and with it the sign
+            access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=_STOP_WITHIN_S,
+            h11_max_incomplete_event_size=self._limits.head_bytes,
+            timeout_graceful_shutdown=self._limits.stop_s,
         )
         super().__init__(config)
 
@@ -44,3 +61,20 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             print(f"endpoint ready {self.url}", flush=True)  # noqa: T201  the line that callers wait for
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End with this signal, or at once when one has come before."""
+        if self.should_exit:
+            os._exit(128 + sig)
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the calls under way; those that still wait for the engine near the end are told to come again."""
+        near_end_s = self._limits.stop_s - _LAST_READING_S
+        if self._faults:
+            self._faults.stop()
+        turn_away = asyncio.get_running_loop().call_later(near_end_s, self._caller.engine.close)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            turn_away.cancel()

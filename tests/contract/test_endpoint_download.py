@@ -1,82 +1,290 @@
-"""Images by their address: what is fetched, and what is refused."""
+"""Images by their address, over real sockets: what is fetched, and what is refused."""
 
-import contextlib
+import asyncio
+import gzip
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-import requests
-from endpoints import PERMIT, Endpoint, gives, refusal, running, said, website
+from endpoints import Answer, gives, photo, refusal, running, said, website
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from sites import (
+    FAILED,
+    LATE,
+    PICTURE,
+    PRIVATE,
+    PUBLIC,
+    TOO_LARGE,
+    Inside,
+    Serve,
+    fetched,
+    headers,
+    redirects,
+    then,
+    without_end,
+)
 
+from hmt_pass import image
 from hmt_pass.codes import Code
-from hmt_pass.endpoint import call
-from hmt_pass.endpoint.download import download
-from hmt_pass.endpoint.engine.card import Kind
-from hmt_pass.endpoint.engine.reading import Reading
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Endpoint]:
-    with running(faults=True) as started:
-        yield started
+from hmt_pass.endpoint import addresses, download
+from hmt_pass.endpoint.answers import RefusedError
+from hmt_pass.endpoint.download import Downloads
 
 
 @pytest.fixture
-def endpoint(served: Endpoint) -> Endpoint:
-    """The running endpoint without faults, with counters at zero and an engine that has seen nothing."""
-    requests.delete(served.url + "/_faults", timeout=5)
-    served.engine.found, served.engine.seen = Reading(Kind.HK_MACAU, PERMIT), []
-    served.faults.calls = served.faults.charged = 0
-    return served
-
-
-@pytest.fixture
-def web() -> Iterator[Callable[..., str]]:
-    with website() as serve:
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Sites on the internet."""
+    monkeypatch.setattr(addresses, "is_public", PUBLIC.__eq__)
+    with website(PUBLIC) as serve:
         yield serve
+
+
+@pytest.fixture
+def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "TIME_LIMIT_S", 0.2)
+
+
+def test_the_bytes_behind_an_address_are_fetched(web: Serve) -> None:
+    assert [PICTURE] == fetched(web(gives(PICTURE)))
+
+
+def test_a_picture_of_the_largest_size_is_fetched(web: Serve) -> None:
+    picture = bytes(image.MAX_BYTES)
+    assert [picture] == fetched(web(then(headers(Content_Length=str(len(picture))), picture)))
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("/图 片.jpg?名=值", "/%E5%9B%BE%20%E7%89%87.jpg?%E5%90%8D=%E5%80%BC"),
+        ("/%E5%9B%BE%20.jpg", "/%E5%9B%BE%20.jpg"),
+        ("/a%2Fb?sig=x%2By%2F%3D%7E&t=k:v_-=|a&e=1+2", "/a%2Fb?sig=x%2By%2F%3D%7E&t=k:v_-=|a&e=1+2"),
+        ('/<"{`^}">\\', "/%3C%22%7B%60%5E%7D%22%3E%5C"),
+        ("/100%?%zz", "/100%?%zz"),
+        ("/a#the-part-for-browsers", "/a"),
+        ("?only=query", "/?only=query"),
+        ("", "/"),
+    ],
+)
+def test_an_address_is_escaped_where_it_has_to_be_and_nowhere_else(web: Serve, written: str, asked: str) -> None:
+    site = web(lambda request: gives(request.path.encode())(request)).removesuffix("/photo")
+    assert [asked.encode()] == fetched(site + written)
+
+
+def test_an_address_may_have_8192_characters(web: Serve) -> None:
+    longest = web(gives(PICTURE)).ljust(8192, "a")
+    assert [PICTURE, FAILED] == fetched(longest, longest + "a")
+
+
+def test_redirects_are_followed(web: Serve) -> None:
+    here = web(gives(PICTURE))
+    assert [PICTURE] == fetched(web(redirects("/a", "b?c", "#d", f"//{here.removeprefix('http://')}")))
+
+
+def test_five_redirects_are_followed_and_not_six(web: Serve) -> None:
+    here = web(gives(PICTURE))
+    five, six = (web(redirects(*["/again"] * (count - 1), here)) for count in (5, 6))
+    assert [PICTURE, FAILED] == fetched(five, six)
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda request: request.send_error(404),
+        headers(404),
+        headers(204),
+        headers(304),
+        headers(302),
+        then(headers(206), PICTURE),
         lambda request: request.connection.close(),
+        lambda request: request.wfile.write(b"no HTTP at all\r\n\r\n"),
+        then(headers(Content_Length="100"), PICTURE),
+        then(headers(Content_Length="-1"), PICTURE),
+        then(headers(Content_Encoding="gzip"), gzip.compress(bytes(4 * image.MAX_BYTES), 1)),
+        then(headers(Content_Encoding="br, identity"), PICTURE),
+        headers(302, Location="file:///etc/passwd"),
+        headers(302, Location="ftp://127.0.0.1/photo"),
+        headers(302, Location="http://[/"),
+        headers(302, Location="/photo"),
+        then(headers(302, Location="/photo"), bytes(10 * image.MAX_BYTES)),
+        without_end(b"X-A: " + b"a" * 1000 + b"\r\n"),
+        without_end(b"a" * 1000, first=b"HTTP/1.1 200 OK\r\nX-A: "),
+        without_end(b"a" * 1000, first=b""),
     ],
 )
-def test_an_address_that_gives_no_image_is_1006(
-    endpoint: Endpoint, web: Callable[..., str], answer: Callable[[BaseHTTPRequestHandler], None]
-) -> None:
-    assert said(endpoint.post(url=web(answer))) == refusal(Code.DOWNLOAD_FAILED)
+def test_an_answer_without_a_picture_is_1006(web: Serve, answer: Answer) -> None:
+    assert [FAILED] == fetched(web(answer))
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/a", "file:///etc/passwd", "not an address", "http://127.0.0.1:1/"])
-def test_an_address_that_cannot_be_fetched_is_1006(endpoint: Endpoint, url: str) -> None:
-    assert said(endpoint.post(url=url)) == refusal(Code.DOWNLOAD_FAILED)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "not an address",
+        "//127.0.0.1/a",
+        "http:",
+        "http://",
+        "http:///etc/passwd",
+        "ftp://127.0.0.1/a",
+        "file:///etc/passwd",
+        "file://127.0.0.1/etc/passwd",
+        "gopher://127.0.0.1:6379/_FLUSHALL",
+        "data:image/png;base64,AAAA",
+        "ws://127.0.0.1/",
+        "unix:///var/run/docker.sock",
+        "http+unix://%2Fvar%2Frun%2Fdocker.sock/",
+        "http://127.0.0.1:0/",
+        "http://127.0.0.1:1/",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:port/",
+        "http://[::1/",
+        "http://[::1]:1/",
+        "http://a\\@127.0.0.1/",
+        "http://" + "a" * 70 + ".test/",
+        "http://a..test/",
+        "http://\x00/",
+        "http://\ud800/",
+    ],
+)
+def test_an_address_that_cannot_be_fetched_is_1006_whatever_the_switch(url: str) -> None:
+    assert [FAILED] == fetched(url, private_addresses=True)
+    assert [FAILED] == fetched(url, private_addresses=False)
 
 
-def test_a_picture_at_an_address_may_not_be_too_large(endpoint: Endpoint, web: Callable[..., str]) -> None:
-    url = web(gives(bytes(6 * 1024 * 1024)))
-    assert said(endpoint.post(url=url)) == refusal(Code.IMAGE_TOO_LARGE, "url")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        then(headers(Content_Length=str(image.MAX_BYTES + 1)), b""),
+        then(headers(), bytes(image.MAX_BYTES + 1)),
+        without_end(bytes(64 * 1024), first=b"HTTP/1.1 200 OK\r\n\r\n"),
+        without_end(
+            b"4000\r\n" + bytes(0x4000) + b"\r\n", first=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ),
+    ],
+)
+def test_a_picture_at_an_address_may_not_be_too_large(web: Serve, answer: Answer) -> None:
+    assert [TOO_LARGE] == fetched(web(answer))
 
 
-def drip(request: BaseHTTPRequestHandler) -> None:
-    gives(b"")(request)
-    with contextlib.suppress(OSError):  # the caller has gone
-        for _ in range(40):
-            request.wfile.write(b"a")
-            time.sleep(0.05)
-
-
-def test_a_download_that_drips_is_1005_when_its_time_is_over(web: Callable[..., str]) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: time.sleep(0.5),
+        without_end(b"a", 0.02, first=b"HTTP/1.1 200 "),
+        without_end(b"X-A: a\r\n", 0.02),
+        without_end(b"a", 0.02, first=b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),
+        without_end(b"HTTP/1.1 102 Processing\r\n\r\n", 0.001, first=b""),
+    ],
+)
+@pytest.mark.usefixtures("short_limit")
+def test_a_download_that_drips_is_1005_when_its_time_is_over(web: Serve, answer: Answer) -> None:
     begun_s = time.monotonic()
-    with pytest.raises(call.RefusedError) as caught:
-        download(web(drip), time_limit_s=0.2)
-    assert (caught.value.code, time.monotonic() - begun_s < 1) == (Code.DOWNLOAD_TIMEOUT, True)
+    assert [LATE] == fetched(web(answer))
+    assert time.monotonic() - begun_s < 1
 
 
-def test_a_server_that_never_answers_is_1005(
-    endpoint: Endpoint, web: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hmt_pass.endpoint.download.TIME_LIMIT_S", 0.2)
-    assert said(endpoint.post(url=web(lambda _: time.sleep(1)))) == refusal(Code.DOWNLOAD_TIMEOUT)
+@pytest.mark.usefixtures("short_limit", "web")
+def test_a_name_that_is_looked_up_for_too_long_is_1005(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(0.5) or [])
+    assert [LATE] == fetched("http://slow.test/")
+
+
+@pytest.mark.parametrize("encoding", ["chunked", "gzip, chunked"])
+@pytest.mark.usefixtures("short_limit")
+def test_a_body_that_is_not_as_announced_is_refused_in_time(web: Serve, encoding: str) -> None:
+    (refused,) = fetched(web(then(headers(Transfer_Encoding=encoding), b"no chunk")))
+    assert refused in (FAILED, LATE)  # the HTTP library tells at once or not at all
+
+
+def test_downloads_at_once_are_bounded_and_the_others_wait(web: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_AT_ONCE", 2)
+    at_once: list[int] = []
+    under_way: set[object] = set()
+    pair = threading.Barrier(2, timeout=5)
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        under_way.add(request)
+        pair.wait()
+        at_once.append(len(under_way))
+        time.sleep(0.05)
+        under_way.discard(request)
+        gives(PICTURE)(request)
+
+    assert [PICTURE] * 6 == fetched(*[web(answer)] * 6)
+    assert max(at_once) == 2
+
+
+@pytest.mark.usefixtures("short_limit")
+def test_waiting_for_its_turn_is_part_of_a_downloads_time(web: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_AT_ONCE", 1)
+    begun_s = time.monotonic()
+    assert [LATE] * 8 == fetched(*[web(lambda _: time.sleep(0.5))] * 8)
+    assert time.monotonic() - begun_s < 1.2  # one after the other they would take 1.6 s
+
+
+def test_downloads_can_be_closed_before_the_first_one() -> None:
+    assert [] == fetched()
+
+
+def test_downloads_under_way_end_in_1006_when_they_are_closed(web: Serve) -> None:
+    url = web(lambda _: time.sleep(1))
+
+    async def scenario() -> Code:
+        downloads = Downloads()
+        fetching = asyncio.create_task(downloads.fetch(url))
+        await asyncio.sleep(0.1)
+        await downloads.close()
+        with pytest.raises(RefusedError) as caught:
+            await fetching
+        return caught.value.code
+
+    assert asyncio.run(scenario()) == Code.DOWNLOAD_FAILED
+
+
+def test_whatever_text_is_given_nothing_but_a_refusal_comes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PRIVATE, 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: inside)
+    parts = st.text(alphabet="[]:/?#@%.0aé。\\\t ", max_size=12)
+    urls = st.one_of(st.text(), st.text().map("http://{}".format), parts.map("https://{}".format))
+
+    with asyncio.Runner() as runner:
+        downloads = Downloads()
+
+        @settings(max_examples=300, deadline=None)
+        @example("http://[v1.a]/")
+        @example("http://[::ffff:1.2.3.4%25a]/")
+        @example("http://%6c/")
+        @example("http://-.test:1/")
+        @given(urls)
+        def is_refused(url: str) -> None:
+            with pytest.raises(RefusedError) as caught:
+                runner.run(downloads.fetch(url))
+            assert caught.value.code == Code.DOWNLOAD_FAILED
+
+        is_refused()
+        runner.run(downloads.close())
+
+
+def test_an_endpoint_reads_a_picture_by_its_address_where_the_switch_allows_it(web: Serve) -> None:
+
+    url = web(gives(photo()))
+    with running(private_addresses=True) as endpoint:
+        assert "0000" == endpoint.post(url=url)["code"]
+        assert said(endpoint.post(url=web(headers(404)))) == refusal(Code.DOWNLOAD_FAILED)
+        assert said(endpoint.post(url=web(gives(bytes(6 * 1024 * 1024))))) == refusal(Code.IMAGE_TOO_LARGE, "url")
+
+
+@pytest.mark.usefixtures("short_limit")
+def test_an_endpoint_answers_in_time_for_a_site_that_never_does(web: Serve) -> None:
+    with running() as endpoint:
+        assert said(endpoint.post(url=web(lambda _: time.sleep(1)))) == refusal(Code.DOWNLOAD_TIMEOUT)
+
+
+def test_an_endpoint_does_not_speak_to_its_own_machine_unless_told_to() -> None:
+    with website() as serve, running(private_addresses=False) as endpoint:
+        site = Inside(serve)
+        body = endpoint.post(url=site.url)
+    assert (said(body), "reason" in body, site.asked) == (refusal(Code.DOWNLOAD_FAILED), False, [])

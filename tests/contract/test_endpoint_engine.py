@@ -1,5 +1,6 @@
 """The real engine on specimens, and the real process around it."""
 
+import contextlib
 import io
 import os
 import random
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 import requests
@@ -19,7 +21,9 @@ from hmt_pass.endpoint import __main__
 from hmt_pass.endpoint.app import PATH
 from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reader import Reader
-from hmt_pass.endpoint.specimen import Identity, Level, draw, encode, invent
+from hmt_pass.endpoint.engine.reading import Verdict
+from hmt_pass.endpoint.specimen import Identity, Level, draw, encode, face, invent
+from hmt_pass.errors import ImageRejectedError
 
 ACCOUNT = {"HMT_PASS_API_ID": "an-account", "HMT_PASS_API_SECRET": "a-secret"}
 
@@ -47,7 +51,8 @@ def test_a_card_is_read_whole(reader: Reader, kind: Kind, level: Level) -> None:
     identity, picture = specimen(1, level, kind)
     found = reader.read(encode(picture, level, random.Random(1)))
     assert found is not None
-    assert (found.kind, found.permit) == (kind, identity.permit)
+    assert (found.kind, found.permit, found.verdict) == (kind, identity.permit, Verdict.ACCEPT)
+    assert found.has_portrait
 
 
 @pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270])
@@ -58,7 +63,64 @@ def test_a_turned_card_is_read_whole(reader: Reader, turn: Image.Transpose) -> N
     assert found.permit == identity.permit
 
 
-def test_a_small_blurred_card_gets_a_second_look(reader: Reader) -> None:
+def test_the_orientation_that_a_camera_noted_is_applied_and_boxes_are_in_the_picture_as_shown(reader: Reader) -> None:
+    identity, picture = specimen(7)
+    exif = picture.getexif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    out = io.BytesIO()
+    picture.transpose(Image.Transpose.ROTATE_90).save(out, "JPEG", quality=92, exif=exif)
+    found = reader.read(out.getvalue())
+    assert found is not None
+    left, top = np.array(found.boxes["name_chn"]).min(axis=0)
+    assert found.permit == identity.permit
+    assert (0.25 < left / picture.width < 0.5, 0.15 < top / picture.height < 0.4) == (True, True)
+
+
+def files(picture: Image.Image) -> Iterator[bytes]:
+    pixels = np.asarray(picture)[:, :, ::-1]
+    yield cv2.imencode(".png", pixels.astype(np.uint16) * 257)[1].tobytes()
+    for mode, name in (("L", "JPEG"), ("CMYK", "JPEG"), ("RGBA", "PNG"), ("P", "PNG"), ("RGB", "BMP")):
+        out = io.BytesIO()
+        picture.convert(mode).save(out, name)
+        yield out.getvalue()
+
+
+def test_every_way_to_write_pixels_is_read(reader: Reader) -> None:
+    identity, picture = specimen(8)
+    numbers = {found.permit.card_num for data in files(picture) if (found := reader.read(data))}
+    assert numbers == {identity.number}
+
+
+def test_a_jpeg_that_ends_too_early_is_read_as_far_as_it_goes_or_refused(reader: Reader) -> None:
+    identity, picture = specimen(9)
+    data = encode(picture, Level.CLEAN, random.Random(9))
+    for share in (0.1, 0.6):
+        with contextlib.suppress(ImageRejectedError):
+            found = reader.read(data[: int(len(data) * share)])
+            assert found is None or found.verdict is Verdict.REVIEW
+    assert identity.number
+
+
+def test_fields_of_two_cards_in_one_picture_are_not_mixed(reader: Reader) -> None:
+    (identity, first), (_, second) = specimen(10), specimen(11)
+    both = Image.new("RGB", (first.width, first.height + second.height))
+    both.paste(first, (0, 0))
+    both.paste(second.resize((second.width * 3 // 4, second.height * 3 // 4)), (0, first.height))
+    found = reader.read(png(both))
+    assert found is not None
+    assert found.permit == identity.permit
+
+
+@pytest.mark.parametrize("level", [Level.CLEAN, Level.HARD])
+def test_a_card_without_its_portrait_is_told(reader: Reader, level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(face, "_portraits", lambda *_: None)
+    _, picture = specimen(12, level)
+    blank = reader.read(png(picture))
+    assert blank is not None
+    assert not blank.has_portrait
+
+
+def test_a_small_blurred_card_gets_a_closer_look(reader: Reader) -> None:
     identity, picture = specimen(3)
     small = picture.resize((picture.width * 2 // 5, picture.height * 2 // 5), Image.Resampling.BILINEAR)
     found = reader.read(png(small))

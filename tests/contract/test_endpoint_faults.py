@@ -1,19 +1,26 @@
 """The fault switch over real HTTP."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 import requests
-from endpoints import PERMIT, Endpoint, running, website
+from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, photo, running, website
 
-from hmt_pass import codes
+from hmt_pass import codes, signing
+from hmt_pass.client import Client
 from hmt_pass.codes import Code
 from hmt_pass.endpoint.app import PATH
 from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reading import Reading
+from hmt_pass.endpoint.parameters import MAX_BODY_BYTES
+from hmt_pass.errors import UnreadableReplyError
+
+PHOTO = {"file": ("a.jpg", photo())}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +34,7 @@ def endpoint(served: Endpoint) -> Endpoint:
     """The running endpoint without faults, with counters at zero and an engine that has seen nothing."""
     requests.delete(served.url + "/_faults", timeout=5)
     served.engine.found, served.engine.seen = Reading(Kind.HK_MACAU, PERMIT), []
-    served.faults.calls = served.faults.charged = 0
+    served.faults.calls = served.faults.charged = served.faults.struck = 0
     return served
 
 
@@ -35,6 +42,12 @@ def endpoint(served: Endpoint) -> Endpoint:
 def web() -> Iterator[Callable[..., str]]:
     with website() as serve:
         yield serve
+
+
+def signed(**parameters: str) -> dict[str, str]:
+    timestamp = signing.timestamp()
+    sign = signing.sign(API_ID, API_SECRET, timestamp)
+    return {"api_id": API_ID, "timestamp": timestamp, "sign": sign, **parameters}
 
 
 def fault(endpoint: Endpoint, **wanted: object) -> requests.Response:
@@ -77,9 +90,105 @@ def test_latency_makes_an_answer_late_until_it_is_cleared(endpoint: Endpoint) ->
     assert (requests.delete(endpoint.url + "/_faults", timeout=5).json()["faults"], late_s >= 0.3) == ({}, True)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b'{"code": "0000"}'])
-def test_what_is_no_fault_is_http_400(endpoint: Endpoint, body: bytes) -> None:
-    assert requests.post(endpoint.url + "/_faults", data=body, timeout=5).status_code == 400
+def until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert condition()
+
+
+@pytest.mark.parametrize(("when", "charged"), [("before", 0), ("after", 1)])
+def test_a_hung_call_is_charged_only_after_the_answer(endpoint: Endpoint, when: str, charged: int) -> None:
+    fault(endpoint, hang=when, count=1)
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(endpoint.send)
+        until(lambda: endpoint.faults.hanging == 1)
+        while_it_hung = counters(endpoint), endpoint.send()["code"], hung.done()
+        requests.delete(endpoint.url + "/_faults", timeout=5)
+        assert (while_it_hung, hung.result(5)["code"]) == (((1, charged), "0000", False), "0000")
+
+
+@pytest.mark.parametrize(("when", "charged"), [("before", 0), ("after", 1)])
+def test_a_caller_that_hangs_up_ends_its_hung_call(endpoint: Endpoint, when: str, charged: int) -> None:
+    fault(endpoint, hang=when)
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(endpoint.url + PATH, data=signed(url="https://a"), files=PHOTO, timeout=0.5)
+    until(lambda: endpoint.faults.hanging == 0)
+    assert counters(endpoint) == (1, charged)
+
+
+def test_hung_calls_hold_neither_the_engine_nor_threads(endpoint: Endpoint) -> None:
+    fault(endpoint, hang="before", count=100)
+    with ThreadPoolExecutor(100) as pool:
+        hung = [pool.submit(endpoint.send) for _ in range(100)]
+        until(lambda: endpoint.faults.hanging == 100)
+        threads = threading.active_count()
+        answered = endpoint.send()["code"]
+        requests.delete(endpoint.url + "/_faults", timeout=5)
+        codes_after = {call.result(20)["code"] for call in hung}
+    assert (answered, threads < 100 + 50) == ("0000", True)
+    assert codes_after <= {"0000", "1009"}  # a hundred readings at once are more than may wait
+
+
+def test_an_endpoint_that_stops_lets_go_of_hung_calls() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with running(faults=True) as stopping:
+            fault(stopping, hang="after")
+            hung = pool.submit(stopping.send)
+            until(lambda: stopping.faults.hanging == 1)
+            begun_s = time.monotonic()
+        assert (isinstance(hung.exception(5), requests.ConnectionError), time.monotonic() - begun_s < 3) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        ("html", "HTTP 502"),
+        ("gateway", "HTTP 503"),
+        ("half", "HTTP 200"),
+        ("text", "HTTP 200"),
+        ("empty", "HTTP 200"),
+        ("list", "HTTP 200"),
+        ("bytes", "HTTP 200"),
+    ],
+)
+def test_garbage_comes_instead_of_an_answer_and_is_charged_like_it(endpoint: Endpoint, kind: str, problem: str) -> None:
+    fault(endpoint, garbage=kind, count=1)
+    with pytest.raises(UnreadableReplyError, match=problem):
+        Client(API_ID, API_SECRET, endpoint.url).recognize(photo())
+    assert (counters(endpoint), endpoint.send()["code"]) == ((1, 1), "0000")
+
+
+def test_a_code_that_the_text_does_not_list_can_be_forced(endpoint: Endpoint) -> None:
+    fault(endpoint, code="4711", count=1)
+    body = endpoint.send()
+    assert (body["code"], body["charge"], counters(endpoint)) == ("4711", 2, (1, 0))
+
+
+def test_effects_are_combined(endpoint: Endpoint) -> None:
+    fault(endpoint, code="9999", latency_s=0.3, garbage="list", count=1)
+    begun_s = time.monotonic()
+    body = endpoint.request(files=PHOTO).json()
+    assert (body[0]["code"], time.monotonic() - begun_s >= 0.3) == ("9999", True)
+
+
+def test_what_is_set_and_what_was_struck_is_shown(endpoint: Endpoint) -> None:
+    fault(endpoint, code="9999", count=2)
+    endpoint.send()
+    shown = requests.get(endpoint.url + "/_faults", timeout=5).json()
+    left = {"code": {"value": "9999", "count": 1, "share": 1.0, "for_s": None}}
+    assert shown == {"faults": left, "calls": 1, "charged": 0, "struck": 1, "hanging": 0}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"[" * 100_000, b'{"code": "0000"}'])
+def test_what_is_no_fault_is_http_400_and_says_why(endpoint: Endpoint, body: bytes) -> None:
+    response = requests.post(endpoint.url + "/_faults", data=body, timeout=5)
+    assert (response.status_code, "must be" in response.text) == (400, True)
+
+
+def test_a_body_that_is_no_fault_by_its_size_alone_is_http_400(endpoint: Endpoint) -> None:
+    response = requests.post(endpoint.url + "/_faults", data=bytes(MAX_BODY_BYTES + 1), timeout=20)
+    assert (response.status_code, "too large" in response.text) == (400, True)
 
 
 def test_there_is_no_fault_switch_unless_it_was_asked_for() -> None:

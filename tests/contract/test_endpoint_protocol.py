@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import combinations
 
 import pytest
 import requests
@@ -16,6 +17,8 @@ from hmt_pass.endpoint.app import PATH
 from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.endpoint.parameters import MAX_BODY_BYTES
+
+ORDER = ("image_id", "file", "image_base64", "url")
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +61,25 @@ def test_an_image_comes_by_every_source(endpoint: Endpoint, web: Callable[..., s
     assert endpoint.engine.seen == [image] * 4
 
 
-def test_an_image_keeps_its_id(endpoint: Endpoint) -> None:
-    image_id = endpoint.send()["data"]["image_id"]
-    assert endpoint.post(image_id=image_id)["data"]["image_id"] == image_id
+@pytest.mark.parametrize("sent", [some for count in (2, 3, 4) for some in combinations(ORDER, count)], ids="-".join)
+def test_the_first_source_in_the_text_s_order_is_taken(
+    endpoint: Endpoint, web: Callable[..., str], sent: tuple[str, ...]
+) -> None:
+    pictures = {name: photo(64 + number) for number, name in enumerate(ORDER)}
+    sources = {
+        "image_id": endpoint.send(pictures["image_id"])["data"]["image_id"],
+        "image_base64": base64.b64encode(pictures["image_base64"]).decode(),
+        "url": web(gives(pictures["url"])),
+    }
+    files = {"file": ("a.jpg", pictures["file"])} if "file" in sent else None
+    endpoint.post(files=files, **{name: value for name, value in sources.items() if name in sent})
+    first = next(name for name in ORDER if name in sent)
+    assert endpoint.engine.seen[1:] == [pictures[first]]
 
 
-def test_the_first_source_in_the_text_s_order_is_taken(endpoint: Endpoint) -> None:
-    other = base64.b64encode(photo(80)).decode()
-    endpoint.send(photo(96), image_base64=other, url="http://127.0.0.1:1/")
-    endpoint.post(image_base64=other, url="http://127.0.0.1:1/")
-    assert endpoint.engine.seen == [photo(96), photo(80)]
+def test_a_first_source_that_fails_is_not_replaced_by_the_second(endpoint: Endpoint) -> None:
     assert said(endpoint.send(image_id="0" * 32)) == refusal(Code.IMAGE_MISSING, "image_id")
+    assert endpoint.engine.seen == []
 
 
 def test_parameters_come_in_the_query_string_too(endpoint: Endpoint) -> None:
@@ -94,6 +105,21 @@ def test_seconds_are_a_timestamp_too(endpoint: Endpoint) -> None:
 def test_a_call_that_may_not_be_made_is_refused(endpoint: Endpoint, changes: dict[str, str], code: Code) -> None:
     body = endpoint.send(**changes)
     assert (said(body), "reason" in body) == (refusal(code), code is Code.BAD_REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"api_id": "another", "sign": "0" * 64, "hmt_flag": "9"}, Code.BAD_REQUEST),
+        ({"api_id": "another", "sign": "0" * 64}, Code.BAD_ACCOUNT),
+        ({"sign": "0" * 64}, Code.BAD_SIGNATURE),
+        ({}, Code.NOT_AN_IMAGE),
+    ],
+)
+def test_of_many_faults_parameters_come_first_then_the_account_then_the_image(
+    endpoint: Endpoint, changes: dict[str, str], code: Code
+) -> None:
+    assert endpoint.send(b"no image", **changes)["code"] == code.value
 
 
 def test_a_call_without_an_image_is_1002_with_a_reason(endpoint: Endpoint) -> None:
@@ -141,27 +167,6 @@ def test_a_body_beyond_any_call_is_1013_before_it_is_kept(endpoint: Endpoint) ->
     assert b'"code":"1013"' in answer
 
 
-@pytest.mark.parametrize(
-    ("kind", "flag", "code"),
-    [
-        (Kind.HK_MACAU, "0", "0000"),
-        (Kind.HK_MACAU, "1", "0000"),
-        (Kind.HK_MACAU, "2", "0000"),
-        (Kind.HK_MACAU, "3", "1016"),
-        (Kind.TAIWAN, "0", "1016"),
-        (Kind.TAIWAN, "3", "0000"),
-    ],
-)
-def test_the_flag_decides_which_permit_is_looked_for(endpoint: Endpoint, kind: Kind, flag: str, code: str) -> None:
-    endpoint.engine.found = Reading(kind, PERMIT)
-    assert endpoint.send(hmt_flag=flag)["code"] == code
-
-
-def test_a_picture_without_a_permit_is_1016_and_costs_nothing(endpoint: Endpoint) -> None:
-    endpoint.engine.found = None
-    assert said(endpoint.send()) == refusal(Code.BAD_IMAGE_SIZE_OR_FORMAT, "file")
-
-
 def test_a_bug_of_the_engine_is_9999_and_its_log_line_holds_no_data(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,19 +177,5 @@ def test_a_bug_of_the_engine_is_9999_and_its_log_line_holds_no_data(
     assert ("ValueError at read" in caplog.text, "C00000001" in caplog.text) == (True, False)
 
 
-def test_a_log_line_has_the_ids_and_the_code_and_nothing_of_the_permit(
-    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.DEBUG, "hmt_pass"), caplog.at_level(logging.INFO, "uvicorn"):
-        request_id = endpoint.send(sequence_id="a\nforged line")["request_id"]
-    assert f"call request_id={request_id} sequence_id=a?forged?line code=0000 ms=" in caplog.text
-    assert [secret for secret in (*PERMIT.to_wire().values(), "sign=", API_SECRET) if secret in caplog.text] == []
-
-
 def test_the_endpoint_is_healthy(endpoint: Endpoint) -> None:
     assert requests.get(endpoint.url + "/healthz", timeout=5).status_code == 200
-
-
-def counters(endpoint: Endpoint) -> tuple[int, int]:
-    shown = requests.get(endpoint.url + "/_faults", timeout=5).json()
-    return shown["calls"], shown["charged"]

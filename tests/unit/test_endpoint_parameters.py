@@ -34,8 +34,60 @@ def test_a_query_string_brings_parameters() -> None:
     assert "https://a/b?c=张" == parse(b"url=https%3A%2F%2Fa%2Fb%3Fc%3D%E5%BC%A0", "", b"").get("url")
 
 
-def test_an_urlencoded_body_wins_over_the_query_string() -> None:
-    assert "body" == parse(b"api_id=query", URLENCODED, b"api_id=body").get("api_id")
+def test_query_string_and_body_bring_parameters_together() -> None:
+    sent = parse(b"api_id=a", URLENCODED, b"sign=s&url=u+v%2B")
+    assert ("a", "s", "u v+") == (sent.get("api_id"), sent.get("sign"), sent.get("url"))
+
+
+def test_a_percent_sign_that_begins_no_escape_stands_for_itself() -> None:
+    assert "100%=%4" == parse(b"sequence_id=100%=%254", "", b"").get("sequence_id")
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_an_escape_on_a_piece_s_edge_stays_whole(offset: int) -> None:
+    text = "a" * offset + "/" * 60_000
+    sent = parse(b"", URLENCODED, b"image_base64=" + text.replace("/", "%2F").encode())
+    assert text == sent.get("image_base64")
+
+
+@pytest.mark.parametrize(
+    ("query", "content_type", "body"),
+    [
+        (b"api_id=a&api_id=b", "", b""),
+        (b"api_id=a", URLENCODED, b"api_id=b"),
+        (b"", MULTIPART, multipart({"api_id": b"a"})[:-7] + multipart({"api_id": b"b"})),
+    ],
+)
+def test_two_values_of_one_parameter_are_1002_and_named(query: bytes, content_type: str, body: bytes) -> None:
+    caught = refusal(query, content_type, body)
+    assert (Code.BAD_REQUEST, "api_id was sent twice with different values") == (caught.code, caught.reason)
+
+
+def test_two_files_are_1002() -> None:
+    two = multipart({}, b"one")[:-7] + multipart({}, b"two")
+    assert "file was sent twice with different values" == refusal(b"", MULTIPART, two).reason
+
+
+def test_the_same_value_twice_is_no_contradiction() -> None:
+    sent = parse(b"api_id=a", MULTIPART, multipart({"api_id": b"a"}, b"one")[:-7] + multipart({}, b"one"))
+    assert ("a", b"one") == (sent.get("api_id"), sent.file)
+
+
+def test_an_empty_parameter_was_not_sent() -> None:
+    sent = parse(b"api_id=&hmt_flag=&sign", URLENCODED, b"api_id=a")
+    assert ({"api_id": "a"}, Flag.HK_AND_MACAU) == (sent.texts, sent.flag)
+
+
+def test_what_bears_another_name_is_ignored() -> None:
+    sent = parse(b"API_ID=a&data=%FF", MULTIPART, multipart({"photo": b"\xff\xd8"}))
+    assert ({}, None) == (sent.texts, sent.file)
+
+
+@pytest.mark.parametrize(("name", "length"), [("api_id", 1024), ("url", 8192)])
+def test_a_text_that_is_too_long_is_1002_and_named(name: str, length: int) -> None:
+    allowed = parse(b"", URLENCODED, f"{name}={'a' * length}".encode())
+    caught = refusal(b"", URLENCODED, f"{name}={'a' * (length + 1)}".encode())
+    assert (length, f"{name} is longer than {length} bytes") == (len(allowed.get(name)), caught.reason)
 
 
 def test_a_multipart_body_brings_texts_and_the_file() -> None:
@@ -53,8 +105,53 @@ def test_a_file_without_a_file_name_is_still_the_file() -> None:
     assert b"\xff\xd8" == parse(b"", MULTIPART, multipart({"file": b"\xff\xd8"})).file
 
 
-def test_an_empty_file_is_a_file() -> None:
-    assert "file" == parse(b"", MULTIPART, multipart({}, b"")).source
+def test_an_empty_file_is_the_source_only_when_it_is_alone() -> None:
+    empty = multipart({}, b"")
+    sources = (parse(b"", MULTIPART, empty).source, parse(b"url=u", MULTIPART, empty).source)
+    assert ("file", "url") == sources
+
+
+def part(header: bytes, content: bytes = b"x") -> bytes:
+    return b"--b\r\n%b\r\n\r\n%b\r\n--b--\r\n" % (header, content)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        'name="file"; filename="身份证.jpg"'.encode("gbk"),
+        'filename="許"; name="file"'.encode("gbk"),  # its second byte is a backslash
+        b'name=file; filename="a;name=url;.jpg"',
+        b"NAME=\"file\"; filename*=UTF-8''%E5%BC%A0.jpg",
+        b'name="file"; filename="\xff\xfe"',
+        b'name = "file"; filename=""',
+    ],
+)
+def test_a_file_name_may_be_anything(options: bytes) -> None:
+    assert b"x" == parse(b"", MULTIPART, part(b"Content-Disposition: form-data; " + options)).file
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "expected"),
+    [
+        (b"BASE64 ", b"/9j/\r\n/9j/", b"\xff\xd8\xff\xff\xd8\xff"),
+        (b"quoted-printable", b"=FF=D8", b"\xff\xd8"),
+        (b"binary", b"=FF", b"=FF"),
+        (b"8bit", b"=FF", b"=FF"),
+    ],
+)
+def test_a_part_s_transfer_encoding_is_undone(encoding: bytes, content: bytes, expected: bytes) -> None:
+    head = b'Content-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: ' + encoding
+    assert expected == parse(b"", MULTIPART, part(head, content)).file
+
+
+def test_a_quoted_boundary_and_other_options_are_read() -> None:
+    content_type = 'Multipart/Form-Data; charset=utf-8; Boundary="b"'
+    assert "a" == parse(b"", content_type, multipart({"api_id": b"a"})).get("api_id")
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "multipart/form-data"])
+def test_an_empty_body_needs_no_fitting_content_type(content_type: str) -> None:
+    assert "a" == parse(b"api_id=a", content_type, b"").get("api_id")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +161,12 @@ def test_an_empty_file_is_a_file() -> None:
         (b"", URLENCODED, b"api_id=%FF"),
         (b"", URLENCODED, b"\xff"),
         (b"", MULTIPART, multipart({"api_id": b"\xff"})),
+        (b"", f"{MULTIPART}; charset=gbk", multipart({"api_id": "张".encode("gbk")})),
+        (b"", f"{URLENCODED}; charset=gbk", b"api_id=%D5%C5"),
+        (b"", MULTIPART, part('Content-Disposition: form-data; name="张"'.encode("gbk"))),
+        (b"%D5%C5=1", "", b""),
+        (b"api_id=%C0%AF", "", b""),  # an overlong slash
+        (b"api_id=%ED%A0%80", "", b""),  # half of a surrogate pair
     ],
 )
 def test_a_text_that_is_not_utf8_is_1001(query: bytes, content_type: str, body: bytes) -> None:
@@ -73,8 +176,19 @@ def test_a_text_that_is_not_utf8_is_1001(query: bytes, content_type: str, body: 
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
-        ("multipart/form-data", b""),
+        ("multipart/form-data", multipart({})),
+        ("multipart/form-data; boundary=", multipart({})),
+        (f"multipart/form-data; boundary={'b' * 257}", multipart({})),
         (MULTIPART, b"no boundary in here"),
+        (MULTIPART, multipart({"api_id": b"a"})[:-4]),
+        (MULTIPART, multipart({"api_id": b"a"}).replace(b"\r\n", b"\n")),
+        (MULTIPART, part(b"Content-Type: text/plain")),
+        (MULTIPART, part(b"Content-Disposition: form-data")),
+        (MULTIPART, part(b'Content-Disposition: form-data; name="a"; filename="' + b"a" * 5000 + b'"')),
+        (MULTIPART, part(b'Content-Disposition: form-data; name="a"\r\n' + b"\r\n".join([b"a: b"] * 9))),
+        (MULTIPART, part(b'Content-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: gzip')),
+        (MULTIPART, part(b'Content-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64')),
+        (MULTIPART, multipart({f"a{number}": b"1" for number in range(65)})),
         ("application/json", b"{}"),
         (URLENCODED, b"&".join(b"a%d=1" % number for number in range(65))),
     ],
@@ -116,7 +230,7 @@ def test_the_flag_is_0_when_it_is_not_sent() -> None:
     assert Flag.HK_AND_MACAU is Parameters({}).flag
 
 
-@pytest.mark.parametrize("text", ["4", "-1", "1.0", "x", "01"])
+@pytest.mark.parametrize("text", ["4", "-1", "1.0", "x", "01", " 1", "+1", "1 ", "１", "true"])
 def test_a_flag_that_the_text_does_not_know_is_1002(text: str) -> None:
     with pytest.raises(RefusedError) as caught:
         _ = Parameters({"hmt_flag": text}).flag

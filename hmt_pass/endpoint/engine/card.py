@@ -34,6 +34,11 @@ class Box:
         return across and self.top - margin <= y <= self.bottom + margin
 
     @property
+    def corners(self) -> tuple[tuple[float, float], ...]:
+        """Clockwise from the top left."""
+        return (self.left, self.top), (self.right, self.top), (self.right, self.bottom), (self.left, self.bottom)
+
+    @property
     def middle(self) -> float:
         """Height of the middle of the line that the box holds."""
         return (self.top + self.bottom) / 2
@@ -50,6 +55,7 @@ AUTHORITY = Box(302, 392, 610, 436)
 PLACE = Box(621, 392, 770, 436)
 MACHINE_READABLE = Box(50, 468, 788, 506)
 PORTRAIT = Box(55, 140, 270, 425)
+OUTLINE = Box(0, 0, WIDTH, HEIGHT)
 
 LABELS = {
     "出生日期": Box(302, 222, 382, 250),

@@ -46,6 +46,13 @@ def start_of(last_day: date, years: int) -> date | None:
         return None
 
 
+def starts_of(last_day: date) -> list[date]:
+    """The first days of the validities that can end on `last_day`, the longer one first."""
+    starts = [start for years in (_ADULT_YEARS, _CHILD_YEARS) if (start := start_of(last_day, years))]
+    leap_days = [start - timedelta(days=1) for start in starts]  # begun on 29 February, it ends as if on 1 March
+    return [day for day in (*starts, *leap_days) if is_term(day, last_day)]
+
+
 def last_of(first_day: date, years: int) -> date:
     """Last day of a validity of whole years: the day before the anniversary."""
     try:
@@ -71,6 +78,11 @@ def birth_of(yymmdd: str, no_later_than: date) -> date | None:
     """A birth date with its century: the latest one that is not after `no_later_than`."""
     days = (real(f"{century}{yymmdd}") for century in (20, 19))
     return next((day for day in days if day and day <= no_later_than), None)
+
+
+def earlier_century(day: date) -> date | None:
+    """The same day a hundred years before; None when the calendar does not have it."""
+    return real(f"{day.year - 100}{day:%m%d}")
 
 
 def expiry_of(yymmdd: str) -> date | None:

@@ -1,5 +1,7 @@
 """Where the lines of text are: the PP-OCR detector and the boxes around what it marks."""
 
+import threading
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +19,11 @@ _GROWTH = 1.6  # the network marks the core of a line; PP-OCR's own unclip ratio
 
 
 class Detector:
-    """Finds lines of text."""
+    """Finds lines of text. One search runs at a time: its maps are what takes most memory of a reading."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._one_at_a_time = threading.Lock()
 
     def find(self, picture: Picture, long_side_px: int) -> list[Floats]:
         """The lines as quadrilaterals in the picture's pixels, clockwise, found at `long_side_px`."""
@@ -29,7 +32,9 @@ class Detector:
         small_size = tuple(max(_GRID_PX, round(side * scale / _GRID_PX) * _GRID_PX) for side in (width_px, height_px))
         small = cv2.resize(picture, small_size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         # One picture, channels first, -1 to 1; what comes back is how likely each pixel belongs to text, 0 to 1.
-        marks = self._model.run((small.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None])[0, 0]
+        values = (small.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
+        with self._one_at_a_time:
+            marks = self._model.run(values)[0, 0]
         factor = np.array([width_px / small_size[0], height_px / small_size[1]], np.float32)
         return [quad * factor for quad in _boxes(marks)]
 

@@ -57,3 +57,17 @@ def spells(pinyin: str, name: str) -> bool:
     for character in name.replace(SEPARATOR, ""):
         ends = {end + len(said) for end in ends for said in readings(character) if pinyin.startswith(said, end)}
     return bool(name) and len(pinyin) in ends
+
+
+@cache
+def _syllables() -> frozenset[str]:
+    return frozenset(spelling for character in characters() for spelling in readings(character))
+
+
+def is_spellable(text: str) -> bool:
+    """Whether `text` (capitals) is a row of syllables."""
+    ends = {0}
+    for start in range(len(text)):
+        if start in ends:
+            ends |= {start + length for length in range(1, 7) if text[start : start + length] in _syllables()}
+    return bool(text) and len(text) in ends

@@ -1,7 +1,7 @@
 """The engine: a picture in, a permit out.
 
-One look at low resolution is enough for most cards, because lines are found there and read at full resolution. A card
-that does not prove itself gets a second look, flattened to its own plane and twice as large.
+One look at low resolution is enough for most cards, because lines are found there and read at full resolution. Fields
+that are not sure then get a closer look at their places on the card.
 """
 
 from pathlib import Path
@@ -11,22 +11,22 @@ import cv2
 import numpy as np
 
 from hmt_pass.codes import Code
-from hmt_pass.endpoint.engine import card, fields, machine_readable, names, pinyin
-from hmt_pass.endpoint.engine.fields import Alphabets, Fields
-from hmt_pass.endpoint.engine.geometry import Picture, project, straighten
+from hmt_pass.endpoint.engine import closeup, fields, layout, portrait
+from hmt_pass.endpoint.engine.alphabets import Alphabets
+from hmt_pass.endpoint.engine.anchors import anchor_of
+from hmt_pass.endpoint.engine.card import Kind
+from hmt_pass.endpoint.engine.fields import Fields
+from hmt_pass.endpoint.engine.geometry import Picture
 from hmt_pass.endpoint.engine.layout import Transform
-from hmt_pass.endpoint.engine.page import Page, arrange
-from hmt_pass.endpoint.engine.reading import Reading
-from hmt_pass.endpoint.engine.recognition import Alphabet
-from hmt_pass.endpoint.engine.text import TextReader
+from hmt_pass.endpoint.engine.look import Look
+from hmt_pass.endpoint.engine.page import Page
+from hmt_pass.endpoint.engine.reading import Corners, Reading, Verdict
+from hmt_pass.endpoint.engine.text import Line, TextReader
 from hmt_pass.errors import ImageRejectedError
-from hmt_pass.permit import Permit
 
-FIRST_LOOK_PX, SECOND_LOOK_PX = 512, 960
+FIRST_LOOK_PX, SECOND_LOOK_PX = 512, 832
 """Long side of the picture in which lines are looked for (measured: 512 finds 93 % of phone photos' cards)."""
 
-_FLAT_SCALE = 1.5  # px of the flattened card per card unit
-_FLAT_MARGIN = 27  # card units around it, for a map that is a little off
 _MIN_FIELDS = 3
 
 
@@ -35,9 +35,7 @@ class Reader:
 
     def __init__(self, text: TextReader) -> None:
         self._text = text
-        known = text.recognizer.known
-        spelt = (pinyin.characters() | {pinyin.SEPARATOR}, names.LETTERS, machine_readable.CHARACTERS)
-        self._alphabets = Alphabets(*(Alphabet(known, characters) for characters in spelt))
+        self._alphabets = Alphabets.of(text.recognizer.known)
 
     @classmethod
     def load(cls, models: Path | None = None) -> Self:
@@ -53,43 +51,49 @@ class Reader:
 
     def read_pixels(self, picture: Picture) -> Reading | None:
         """`read` for a decoded picture."""
-        page, found = self._look(picture, FIRST_LOOK_PX)
-        if not found.complete and page.transform is not None:
-            flat = _flatten(picture, page.transform)
-            found = better_of(found, self._look(flat, SECOND_LOOK_PX)[1])
-        elif not found.complete and page.items:
-            found = better_of(found, self._look(picture, SECOND_LOOK_PX)[1])
-        known = sum(bool(value) for value in found.permit.to_wire().values())
-        return Reading(found.kind, found.permit) if found.kind and known >= _MIN_FIELDS else None
+        page = self._page(picture)
+        if page is None:
+            return None
+        page, found = self._look_closer(picture, page)
+        known = sum(bool(one.value) for one in found.found.values())
+        return _reading(picture, page, found, found.kind) if found.kind and known >= _MIN_FIELDS else None
 
-    def _look(self, picture: Picture, long_side_px: int) -> tuple[Page, Fields]:
-        page = arrange(self._text.lines(picture, long_side_px), self._alphabets.codes)
-        return page, fields.read(page, self._alphabets)
+    def _page(self, picture: Picture) -> Page | None:
+        """The lines of the picture's card; a second look where the first one sees text and no card."""
+        look = Look(self._text, picture, self._alphabets)
+        page = look.at(FIRST_LOOK_PX)
+        return page if look.is_firm or not look.lines else look.at(SECOND_LOOK_PX)
+
+    def _look_closer(self, picture: Picture, page: Page) -> tuple[Page, Fields]:
+        """The fields, after as close a look as the doubtful ones among them need."""
+        found = fields.read(page, self._alphabets)
+        for closer in (closeup.search, closeup.search, closeup.read_places):
+            if found.doubtful:
+                lines = closer(self._text, picture, page.transform, found.doubtful)
+                page = self._arranged([*(item.line for item in page.items), *lines], page.transform)
+                found = fields.read(page, self._alphabets)
+        return page, found
+
+    def _arranged(self, lines: list[Line], transform: Transform) -> Page:
+        """The page of these lines, put in their place as well as all of them tell."""
+        anchors = [anchor for line in lines if (anchor := anchor_of(line, self._alphabets))]
+        located = layout.locate(anchors)
+        return Page.of(lines, transform if located is None else located, self._alphabets)
 
 
-def _flatten(picture: Picture, transform: Transform) -> Picture:
-    """The card alone, flat and upright, with a little margin."""
-    left, top, right, bottom = -_FLAT_MARGIN, -_FLAT_MARGIN, card.WIDTH + _FLAT_MARGIN, card.HEIGHT + _FLAT_MARGIN
-    outline = project(np.linalg.inv(transform), [(left, top), (right, top), (right, bottom), (left, bottom)])
-    return straighten(picture, outline, round((right - left) * _FLAT_SCALE), round((bottom - top) * _FLAT_SCALE))
-
-
-def better_of(first: Fields, second: Fields) -> Fields:
-    """The fields of two looks: those of the better look, and the other's where it has none."""
-    better, other = (first, second) if _merit(first) > _merit(second) else (second, first)
-    named = better if better.names_agree or not other.names_agree else other
-    permit = Permit(
-        card_num=better.permit.card_num or other.permit.card_num,
-        name_chn=named.permit.name_chn,
-        name_eng=named.permit.name_eng,
-        birthday=better.permit.birthday or other.permit.birthday,
-        sex=better.permit.sex or other.permit.sex,
-        valid_date=better.permit.valid_date or other.permit.valid_date,
-        address=better.permit.address or other.permit.address,
+def _reading(picture: Picture, page: Page, found: Fields, kind: Kind) -> Reading:
+    return Reading(
+        kind=kind,
+        permit=found.permit,
+        verdict=Verdict.REVIEW if found.doubtful else Verdict.ACCEPT,
+        confidence={name: one.confidence for name, one in found.found.items()},
+        boxes={name: _corners(name, found, page) for name, one in found.found.items() if one.value},
+        has_portrait=portrait.is_printed(picture, page.transform),
     )
-    checks = max(first.checks, second.checks)
-    return Fields(better.kind or other.kind, permit, named.names_agree, checks)
 
 
-def _merit(found: Fields) -> tuple[int, bool, int]:
-    return found.checks, found.names_agree, sum(bool(value) for value in found.permit.to_wire().values())
+def _corners(name: str, found: Fields, page: Page) -> Corners:
+    """Where the field was read, or else where it is printed."""
+    line = found.found[name].line
+    corners = line.corners if line else layout.corners_in_picture(page.transform, fields.PLACES[name])
+    return tuple((float(x), float(y)) for x, y in corners)

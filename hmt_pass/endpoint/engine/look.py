@@ -1,0 +1,89 @@
+"""A look at a picture: lines are found everywhere, and read only as far as they are worth it.
+
+Reading the lines of a card costs twice as much as finding them. Large print is read first, because it tells where the
+card lies; of the rest only what lies on the card, and where a field can be.
+"""
+
+from dataclasses import dataclass, field
+
+from hmt_pass.endpoint.engine import card, layout
+from hmt_pass.endpoint.engine.alphabets import Alphabets
+from hmt_pass.endpoint.engine.anchors import anchor_of
+from hmt_pass.endpoint.engine.card import Box
+from hmt_pass.endpoint.engine.geometry import Floats, Picture, project
+from hmt_pass.endpoint.engine.layout import Anchor, Known, Transform
+from hmt_pass.endpoint.engine.page import Page
+from hmt_pass.endpoint.engine.text import Line, TextReader, prominence
+
+_MIN_CONFIDENCE = 0.4
+_ENOUGH_PLACES = 4
+_MAX_LINES = 40  # read in search of a card: a keyboard has a hundred, a card twenty
+_EDGE = 15.0  # card units by which a line of the card may seem to lie beyond its edge
+_ROUGH_EDGE = 120.0  # the same while the card's tilt is not known
+
+# What is printed where no field is, with room for a card that is not printed quite like another.
+_WORTHLESS = (
+    Box(0, 105, 285, 455),  # the portrait
+    *(Box(label.left - 20, label.top + 2, label.right + 60, label.bottom - 2) for label in card.LABELS.values()),
+    Box(350, 396, 600, 432),  # the authority, unless it is joined to the place
+    Box(0, 516, card.WIDTH, card.HEIGHT + _EDGE),
+)
+
+
+@dataclass(slots=True)
+class Look:
+    """What was read in one picture so far."""
+
+    text: TextReader
+    picture: Picture
+    alphabets: Alphabets
+    lines: list[Line] = field(default_factory=list)
+    anchors: list[Anchor] = field(default_factory=list)
+    transform: Transform | None = None
+    is_firm: bool = False
+    """Whether enough of the card was seen to trust its place in the picture."""
+
+    def at(self, long_side_px: int) -> Page | None:
+        """The page of the card, with what a look at `long_side_px` adds to earlier ones; None when there is none."""
+        quads = sorted(self.text.find(self.picture, long_side_px), key=prominence, reverse=True)
+        tried = 0
+        for quad in quads:
+            if tried < _MAX_LINES and self._is_worth_reading(quad):
+                self._read(quad)
+                tried += 1
+        self.transform = layout.locate(self.anchors)
+        return None if self.transform is None else Page.of(self.lines, self.transform, self.alphabets)
+
+    def _is_worth_reading(self, quad: Floats) -> bool:
+        if self.transform is None:
+            return True
+        return is_worth_reading(quad, self.transform) if self.is_firm else _is_near(quad, self.transform)
+
+    def _read(self, quad: Floats) -> None:
+        line = self.text.read(self.picture, quad)
+        anchor = anchor_of(line, self.alphabets) if line.confidence > _MIN_CONFIDENCE else None
+        self.lines += [line] if line.confidence > _MIN_CONFIDENCE else []
+        if anchor:
+            self.anchors.append(anchor)
+            self._locate()
+
+    def _locate(self) -> None:
+        """Find the card's place once its title or code is seen: dates and numbers are on other papers too."""
+        if self.is_firm or all(anchor.known is not Known.ENDS for anchor in self.anchors):
+            return
+        self.transform = layout.locate(self.anchors)
+        if self.transform is not None and layout.has_perspective(self.transform):
+            self.is_firm = layout.agreeing_places(self.transform, self.anchors) >= _ENOUGH_PLACES
+
+
+def is_worth_reading(quad: Floats, transform: Transform) -> bool:
+    """Whether the line lies on the card, and where it can hold a field."""
+    corners = project(transform, quad)
+    x, y = (float(side) for side in corners.mean(axis=0))
+    reaches_place = float(corners[:, 0].max()) > card.PLACE.left + _EDGE and card.PLACE.holds(card.PLACE.left, y)
+    return card.OUTLINE.holds(x, y, _EDGE) and (reaches_place or not any(box.holds(x, y) for box in _WORTHLESS))
+
+
+def _is_near(quad: Floats, transform: Transform) -> bool:
+    x, y = (float(side) for side in project(transform, quad).mean(axis=0))
+    return card.OUTLINE.holds(x, y, _ROUGH_EDGE)
