@@ -236,6 +236,12 @@ def test_a_line_that_was_found_in_parts_is_read_as_one() -> None:
     assert (permit.name_chn, permit.name_eng) == ("买买提·艾力", "MAIMAITIAILI")
 
 
+def test_what_is_printed_beside_a_name_and_joined_to_it_is_left_out() -> None:
+    joined = line("陈露露 SPECIMEN".replace(" ", ""), Box(300, 125, 560, 176))
+    found = read(lines_of(IDENTITY) | {"name": joined})
+    assert (found.permit.name_chn, found.doubtful) == ("陈露露", [])
+
+
 def test_what_lies_beside_the_card_is_not_read() -> None:
     beside = line("C87654321", Box(1000, 54, 1230, 98))
     assert read(without(lines_of(IDENTITY), "number", "code") | {"beside": beside}).permit.card_num == ""

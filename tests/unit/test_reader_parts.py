@@ -3,11 +3,12 @@
 import hashlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hmt_pass.endpoint.engine import card, geometry, layout, models, portrait
+from hmt_pass.endpoint.engine import card, geometry, layout, memory, models, portrait
 from hmt_pass.endpoint.engine.ctc import Alphabet, alternatives, decode, log_likelihoods, support
 from hmt_pass.endpoint.engine.geometry import Floats, Picture
 from hmt_pass.endpoint.engine.layout import Anchor, Known
@@ -264,3 +265,11 @@ def test_the_expected_models_are_named_by_their_whole_hash() -> None:
 def test_pixels_that_cannot_be_decoded_are_no_image() -> None:
     with pytest.raises(ImageRejectedError, match="1015"):
         Reader.__new__(Reader).read(b"\x89PNG\r\n\x1a\n")
+
+
+def test_malloc_is_told_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(mallopt=lambda *option: told.append(option) or 1))
+    assert (memory.give_back_freed(), len(told)) == (True, 2)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace())
+    assert not memory.give_back_freed()
