@@ -69,7 +69,9 @@ class Connection(H11Protocol):
         self._is_idle = self._is_closing = False
         self._thrown_away_bytes = 0
         self.app = self._serve
-        self.access_log = False  # whoever attaches a handler later would be given the query string, and with it the sign
+        self.access_log = (
+            False  # whoever attaches a handler later would be given the query string, and with it the sign
+        )
         self._watch()
         self.book.enter(self)
 

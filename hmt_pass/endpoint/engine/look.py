@@ -6,11 +6,13 @@ card lies; of the rest only what lies on the card, and where a field can be.
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from hmt_pass.endpoint.engine import card, layout
 from hmt_pass.endpoint.engine.alphabets import Alphabets
 from hmt_pass.endpoint.engine.anchors import anchor_of
 from hmt_pass.endpoint.engine.card import Box
-from hmt_pass.endpoint.engine.geometry import Floats, Picture, project
+from hmt_pass.endpoint.engine.geometry import Floats, Picture, project, size
 from hmt_pass.endpoint.engine.layout import Anchor, Known, Transform
 from hmt_pass.endpoint.engine.page import Page
 from hmt_pass.endpoint.engine.text import Line, TextReader, prominence
@@ -18,6 +20,7 @@ from hmt_pass.endpoint.engine.text import Line, TextReader, prominence
 _MIN_CONFIDENCE = 0.4
 _ENOUGH_PLACES = 4
 _MAX_LINES = 40  # read in search of a card: a keyboard has a hundred, a card twenty
+_MAX_FIELD_LENGTH = 24  # characters; longer lines are print beside the card, and each would keep up to 15 MB
 _EDGE = 15.0  # card units by which a line of the card may seem to lie beyond its edge
 _ROUGH_EDGE = 120.0  # the same while the card's tilt is not known
 
@@ -42,6 +45,8 @@ class Look:
     transform: Transform | None = None
     is_firm: bool = False
     """Whether enough of the card was seen to trust its place in the picture."""
+    prose: list[Floats] = field(default_factory=list)
+    """Middles of lines that are too long for a card's."""
 
     def at(self, long_side_px: int) -> Page | None:
         """The page of the card, with what a look at `long_side_px` adds to earlier ones; None when there is none."""
@@ -56,16 +61,26 @@ class Look:
 
     def _is_worth_reading(self, quad: Floats) -> bool:
         if self.transform is None:
-            return True
+            return not self._is_prose(quad)
         return is_worth_reading(quad, self.transform) if self.is_firm else _is_near(quad, self.transform)
 
     def _read(self, quad: Floats) -> None:
         line = self.text.read(self.picture, quad)
-        anchor = anchor_of(line, self.alphabets) if line.confidence > _MIN_CONFIDENCE else None
-        self.lines += [line] if line.confidence > _MIN_CONFIDENCE else []
+        if line.confidence <= _MIN_CONFIDENCE:
+            return
+        anchor = anchor_of(line, self.alphabets)
+        if anchor is None and len(line.text) > _MAX_FIELD_LENGTH:
+            self.prose.append(quad.mean(axis=0))
+            return
+        self.lines.append(line)
         if anchor:
             self.anchors.append(anchor)
             self._locate()
+
+    def _is_prose(self, quad: Floats) -> bool:
+        """Whether an earlier look has read the line, and found it too long."""
+        middle, reach_px = quad.mean(axis=0), size(quad)[1] / 2
+        return any(np.linalg.norm(middle - seen) < reach_px for seen in self.prose)
 
     def _locate(self) -> None:
         """Find the card's place once its title or code is seen: dates and numbers are on other papers too."""

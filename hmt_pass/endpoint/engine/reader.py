@@ -25,7 +25,7 @@ from hmt_pass.endpoint.engine.text import Line, TextReader
 from hmt_pass.errors import ImageRejectedError
 
 FIRST_LOOK_PX, SECOND_LOOK_PX = 512, 800
-"""Long side of the picture in which lines are looked for (measured: 512 finds 97 % of phone photos' cards)."""
+"""Long side of the picture in which lines are looked for (512 finds most cards of phone photos)."""
 
 _MIN_FIELDS = 3
 
