@@ -5,3 +5,7 @@ and reader had in common would not show. It takes from there the seven fields' n
 readings, which is Unicode's. Layers, upper to lower: compare > table, soak > trial > child > engines > judge > camera,
 face, scenes > prints, permits, names > fonts, levels.
 """
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # RapidOCR's runtime is ours: it reports nothing to anybody

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -43,6 +44,14 @@ def png(picture: Image.Image) -> bytes:
     out = io.BytesIO()
     picture.save(out, "PNG")
     return out.getvalue()
+
+
+def test_the_runtime_below_the_engine_keeps_no_record_of_its_use(tmp_path: Path) -> None:
+    one_reading = "import numpy; from hmt_pass.endpoint.engine.reader import Reader as R;"
+    one_reading += "R.load().read_pixels(numpy.zeros((64, 64, 3), 'uint8'))"
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", one_reading], env=os.environ | home, check=True)
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", Kind)

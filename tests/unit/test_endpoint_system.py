@@ -38,3 +38,13 @@ def test_memory_is_given_back_where_the_system_can(
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
     system.give_back_memory()
     assert seen == asked
+
+
+def test_malloc_is_told_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    library = type("Library", (), {"mallopt": staticmethod(lambda *option: told.append(option))})
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
+    system.keep_memory_small()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    system.keep_memory_small()
+    assert [(-3, 16 << 20), (-8, 2)] == told

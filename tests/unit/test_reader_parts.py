@@ -1,21 +1,26 @@
 """The engine's parts that need no model: decoding, geometry, layout, orientation, what is worth reading, portrait."""
 
+import contextlib
 import hashlib
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
+import cv2
 import numpy as np
 import pytest
 
-from hmt_pass.endpoint.engine import card, geometry, layout, memory, models, portrait
+from hmt_pass.endpoint.engine import card, geometry, layout, models, portrait, reader
 from hmt_pass.endpoint.engine.ctc import Alphabet, alternatives, decode, log_likelihoods, support
 from hmt_pass.endpoint.engine.geometry import Floats, Picture
 from hmt_pass.endpoint.engine.layout import Anchor, Known
 from hmt_pass.endpoint.engine.look import is_worth_reading
 from hmt_pass.endpoint.engine.pinyin import is_spellable
 from hmt_pass.endpoint.engine.reader import Reader
-from hmt_pass.endpoint.engine.text import along_the_text, prominence
+from hmt_pass.endpoint.engine.text import TextReader, along_the_text, prominence
 from hmt_pass.errors import ImageRejectedError, SettingsError
 
 KNOWN = {"O": 1, "0": 2, "1": 3}
@@ -264,12 +269,27 @@ def test_the_expected_models_are_named_by_their_whole_hash() -> None:
 
 def test_pixels_that_cannot_be_decoded_are_no_image() -> None:
     with pytest.raises(ImageRejectedError, match="1015"):
-        Reader.__new__(Reader).read(b"\x89PNG\r\n\x1a\n")
+        a_reader().read(b"\x89PNG\r\n\x1a\n")
 
 
-def test_malloc_is_told_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, int]] = []
-    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(mallopt=lambda *option: told.append(option) or 1))
-    assert (memory.give_back_freed(), len(told)) == (True, 2)
-    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace())
-    assert not memory.give_back_freed()
+@pytest.mark.parametrize(("large_bytes", "meet"), [(10, False), (1000, True)])
+def test_a_large_picture_is_read_while_no_other_is_held(
+    monkeypatch: pytest.MonkeyPatch, large_bytes: int, meet: bool
+) -> None:
+    monkeypatch.setattr(reader, "_LARGE_BYTES", large_bytes)
+    one, both, met = a_reader(), threading.Barrier(2), []
+
+    def read_pixels(_: Picture) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(5 if meet else 0.05)
+            met.append(True)
+
+    monkeypatch.setattr(one, "read_pixels", read_pixels)
+    picture = cv2.imencode(".png", np.zeros((5, 5, 3), np.uint8))[1].tobytes()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one.read, [picture, picture]))
+    assert [True, True] * meet == met
+
+
+def a_reader() -> Reader:
+    return Reader(cast(TextReader, SimpleNamespace(recognizer=SimpleNamespace(known={}))))

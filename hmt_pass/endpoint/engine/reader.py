@@ -4,6 +4,7 @@ One look at low resolution is enough for most cards, because lines are found the
 that are not sure then get a closer look at their places on the card.
 """
 
+import threading
 from pathlib import Path
 from typing import Self, cast
 
@@ -11,7 +12,8 @@ import cv2
 import numpy as np
 
 from hmt_pass.codes import Code
-from hmt_pass.endpoint.engine import closeup, fields, layout, memory, portrait
+from hmt_pass.endpoint import system
+from hmt_pass.endpoint.engine import closeup, fields, layout, portrait
 from hmt_pass.endpoint.engine.alphabets import Alphabets
 from hmt_pass.endpoint.engine.anchors import anchor_of
 from hmt_pass.endpoint.engine.card import Kind
@@ -28,6 +30,7 @@ FIRST_LOOK_PX, SECOND_LOOK_PX = 512, 800
 """Long side of the picture in which lines are looked for (512 finds most cards of phone photos)."""
 
 _MIN_FIELDS = 3
+_LARGE_BYTES = 48_000_000  # 16 million pixels: more than phones take, less than the API allows
 
 
 class Reader:
@@ -36,19 +39,28 @@ class Reader:
     def __init__(self, text: TextReader) -> None:
         self._text = text
         self._alphabets = Alphabets.of(text.recognizer.known)
+        self._one_at_a_time = threading.Lock()
 
     @classmethod
     def load(cls, models: Path | None = None) -> Self:
         """A reader with its models loaded, from `models` or the installed carrier. Raises SettingsError."""
-        memory.give_back_freed()
+        system.keep_memory_small()
         return cls(TextReader.load(models))
 
     def read(self, picture: bytes) -> Reading | None:
         """The permit in a JPEG, PNG or BMP; None when there is none. Raises ImageRejectedError (1015)."""
-        decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-        if decoded is None:
-            raise ImageRejectedError(Code.NOT_AN_IMAGE, "the pixels cannot be decoded")
-        return self.read_pixels(cast(Picture, decoded))
+        with self._one_at_a_time:
+            pixels = _decode(picture)
+            if pixels.nbytes > _LARGE_BYTES:
+                return self._read_large(pixels)
+        return self.read_pixels(pixels)
+
+    def _read_large(self, pixels: Picture) -> Reading | None:
+        """`read_pixels` while no other picture is decoded, so that there is never more than one so large."""
+        try:
+            return self.read_pixels(pixels)
+        finally:
+            system.give_back_memory()
 
     def read_pixels(self, picture: Picture) -> Reading | None:
         """`read` for a decoded picture."""
@@ -80,6 +92,13 @@ class Reader:
         anchors = [anchor for line in lines if (anchor := anchor_of(line, self._alphabets))]
         located = layout.locate(anchors)
         return Page.of(lines, transform if located is None else located, self._alphabets)
+
+
+def _decode(picture: bytes) -> Picture:
+    decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ImageRejectedError(Code.NOT_AN_IMAGE, "the pixels cannot be decoded")
+    return cast(Picture, decoded)
 
 
 def _reading(picture: Picture, page: Page, found: Fields, kind: Kind) -> Reading:
