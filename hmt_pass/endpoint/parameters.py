@@ -24,6 +24,9 @@ MAX_PARAMETERS = 64
 SOURCES = ("image_id", "file", "image_base64", "url")
 """What brings the image, in the API text's order of precedence."""
 
+MAX_CONTENT_TYPE_BYTES = 1024
+"""Above any that a library writes: a boundary has at most 70 characters (RFC 2046)."""
+
 MULTIPART, URLENCODED = "multipart/form-data", "application/x-www-form-urlencoded"
 
 MAX_TEXT_BYTES: Mapping[str, int] = {
@@ -100,9 +103,11 @@ def parse(query: bytes, content_type: str, body: bytes) -> Parameters:
 
 
 def _body_pairs(content_type: str, body: bytes) -> Iterable[tuple[bytes, bytes]]:
-    kind = content_type.partition(";")[0].strip().lower()
     if not body:
         return ()
+    if len(content_type) > MAX_CONTENT_TYPE_BYTES:
+        raise RefusedError(Code.BAD_REQUEST, f"Content-Type is longer than {MAX_CONTENT_TYPE_BYTES} bytes")
+    kind = content_type.partition(";")[0].strip().lower()
     if kind == MULTIPART:
         return multipart.parts(content_type, body, MAX_PARAMETERS)
     if kind in {URLENCODED, ""}:

@@ -1,11 +1,13 @@
 """Parameters out of query strings, urlencoded and multipart bodies."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
 
 from hmt_pass.codes import Code
 from hmt_pass.endpoint.answers import RefusedError
+from hmt_pass.endpoint.encodings.multipart import parts
 from hmt_pass.endpoint.parameters import Parameters, parse
 from hmt_pass.permit import Flag
 
@@ -128,6 +130,33 @@ def part(header: bytes, content: bytes = b"x") -> bytes:
 )
 def test_a_file_name_may_be_anything(options: bytes) -> None:
     assert b"x" == parse(b"", MULTIPART, part(b"Content-Disposition: form-data; " + options)).file
+
+
+def test_a_quote_that_is_not_closed_runs_to_the_end_of_its_header() -> None:
+    assert "x" == parse(b"", MULTIPART, part(b'Content-Disposition: form-data; name="api_id')).get("api_id")
+
+
+def options_s(text: str, count: int) -> float:
+    """The work, in seconds of this thread, of looking for a boundary among that many options; the least of a few."""
+    took_s = []
+    for _ in range(5):
+        begun_s = time.thread_time()
+        with pytest.raises(RefusedError):
+            parts("multipart/form-data; x" + text * count, b"", 1)
+        took_s.append(time.thread_time() - begun_s)
+    return min(took_s)
+
+
+@pytest.mark.parametrize("text", [';a="x', ';a="x" ', ';a="" "', ";a", "; ", ' "', ";a= "])
+def test_the_work_of_a_header_grows_with_its_length_and_not_with_its_square(text: str) -> None:
+    assert options_s(text, 8000) < 32 * options_s(text, 1000)  # 8 times as long; its square is 64
+
+
+def test_a_content_type_of_more_than_a_kilobyte_is_1002() -> None:
+    allowed = MULTIPART.ljust(1024)
+    assert "a" == parse(b"", allowed, multipart({"api_id": b"a"})).get("api_id")
+    caught = refusal(b"", f"{allowed} ", multipart({"api_id": b"a"}))
+    assert (Code.BAD_REQUEST, "Content-Type is longer than 1024 bytes") == (caught.code, caught.reason)
 
 
 @pytest.mark.parametrize(

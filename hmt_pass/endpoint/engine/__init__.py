@@ -8,5 +8,5 @@ machine_readable, pinyin. The protocol uses `Reader.load`, `Reader.read` and `Re
 
 import os
 
-# onnxruntime reports its use to its maker unless it is told not to before it is imported. Nothing here reports anything.
+# onnxruntime reports its use to its maker unless it is told not to before it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
