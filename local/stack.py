@@ -85,6 +85,7 @@ def _build(folder: Path, settings: Mapping[str, str]) -> Stack:
     environment = {
         **account,
         "HMT_PASS_ENDPOINT_URL": endpoint.url,
+        "HMT_PASS_READ_TIMEOUT_S": "30",  # on a small or busy machine a dozen photos wait for the engine
         "REDIS_URL": redis.url,
         "BROKER_URL": redis.url,  # the default, written out in case a shell has another one
         **s3.client_environment,

@@ -1,7 +1,7 @@
 """Number, birthday and validity: printed, and coded in the machine-readable line, so that each proves the other.
 
 A part of the machine-readable line is believed only with its check digit, which catches every single wrong digit. It
-is proved by a printed line that can be read so. The confidences are shares of right readings (docs/accuracy.md).
+is proved by a printed line that can be read so. The confidences below are judgement, not fitted (docs/decisions.md).
 """
 
 from collections.abc import Iterable
