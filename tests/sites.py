@@ -44,7 +44,7 @@ def fetched(*urls: str, private_addresses: bool = False) -> list[bytes | Refused
 
     async def fetch(downloads: Downloads, url: str) -> bytes | Refused:
         try:
-            return await downloads.fetch(url)
+            return await downloads.fetch(url, "an-account")
         except RefusedError as refused:
             return (refused.code, refused.image, refused.reason)
 

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import request_response
 
 from hmt_pass.codes import Code
 from hmt_pass.endpoint import answers, openapi, parameters
@@ -24,6 +26,9 @@ from hmt_pass.endpoint.limits import Limits
 from hmt_pass.endpoint.parameters import Parameters
 
 PATH = "/v2/ocr/hmt_pass"
+
+_FAULTS_METHODS = ["GET", "HEAD", "POST", "DELETE"]
+_SCHEME_AND_HOST = re.compile("^https?://[^/]*", re.IGNORECASE)  # sent to proxies, and allowed (RFC 9112, 3.2.2)
 
 log = logging.getLogger(__name__)
 
@@ -41,21 +46,15 @@ def create(
     """The application. With `faults` it also serves /_faults; `drop_connection` carries out the fault `drop`."""
     bodies = Bodies(limits or Limits(), conventions.overload)
     routes = _Routes(caller, conventions, bodies, drop_connection, faults)
-    admin = [Route("/_faults", routes.faults, methods=["GET", "POST", "DELETE"])] if faults else []
-    served = [
-        Route(PATH, routes.recognize, methods=["POST"]),
-        Route("/openapi.json", routes.openapi),
-        Route("/healthz", routes.healthz),
-        *admin,
-    ]
-    every_other = Route("/{path:path}", routes.wrong_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await caller.close()
 
-    return Starlette(routes=[*served, every_other], lifespan=lifespan)
+    app = Starlette(lifespan=lifespan)
+    app.router.default = request_response(routes.serve)  # a Route takes neither any method nor any target
+    return app
 
 
 class _Routes:
@@ -70,6 +69,18 @@ class _Routes:
         self._caller, self._conventions, self._bodies = caller, conventions, bodies
         self._drop_connection, self._faults = drop_connection, faults or Faults()
         self._description = openapi.document(conventions, with_faults=faults is not None)
+        self._served = {
+            (PATH, "POST"): self.recognize,
+            **dict.fromkeys([("/openapi.json", "GET"), ("/openapi.json", "HEAD")], self.openapi),
+            **dict.fromkeys([("/healthz", "GET"), ("/healthz", "HEAD")], self.healthz),
+        }
+        if faults is not None:
+            self._served |= dict.fromkeys([("/_faults", method) for method in _FAULTS_METHODS], self.faults)
+
+    async def serve(self, request: Request) -> Response:
+        """Answer a request: whatever is not served here is 1012."""
+        path = _SCHEME_AND_HOST.sub("", request.scope["path"])
+        return await self._served.get((path, request.method), self.wrong_path)(request)
 
     async def recognize(self, request: Request) -> Response:
         """Answer one call, with the faults that are set."""
@@ -130,11 +141,14 @@ class _Routes:
         """The description of this API, for machines."""
         return JSONResponse(self._description)
 
-    async def wrong_path(self, _: Request) -> Response:
+    async def wrong_path(self, request: Request) -> Response:
         """Business code 1012, also for the right path with another method than POST."""
         answer = answers.refused(RefusedError(Code.BAD_PATH))
         _log(answer, sequence_id="", elapsed_s=0)
-        return self._response(answer)
+        response = self._response(answer)
+        if request.method == "CONNECT":
+            response.status_code = HTTPStatus.NOT_FOUND  # 200 would open a tunnel (RFC 9110, section 9.3.6)
+        return response
 
     async def faults(self, request: Request) -> Response:
         """Set, show or clear the faults; 400 for a body that is no fault."""

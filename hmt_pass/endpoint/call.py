@@ -75,7 +75,7 @@ class Caller:
             return parameters.file or b""
         if source == "image_base64":
             return await asyncio.to_thread(base64_image.decode, parameters.get("image_base64"))
-        return await self._downloads.fetch(parameters.get("url"))
+        return await self._downloads.fetch(parameters.get("url"), account.api_id)
 
     async def _read(self, picture: bytes, flag: Flag, source: str) -> Reading | None:
         """The permit of the kind asked for; None only where the conventions answer that with empty fields."""

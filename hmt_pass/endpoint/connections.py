@@ -1,8 +1,9 @@
 """The connections of a server, each under time limits of its own.
 
 uvicorn has one for a connection that is idle after an answer. It has none for one that never asks, that drips its
-headers, or that does not take its answer; and it closes a connection whose caller still sends, so that the caller reads
-a reset in the place of the answer. This is done here, and so is the fault `drop`.
+headers, or that does not take its answer; it closes a connection whose caller still sends, so that the caller reads a
+reset in the place of the answer; and it reads a body in chunks of one byte. This is done here, and so is the fault
+`drop`.
 """
 
 import asyncio
@@ -11,9 +12,12 @@ from typing import Any, TypeVar
 
 import h11
 from starlette.requests import ClientDisconnect, Request
-from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from uvicorn._types import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hmt_pass.codes import Code
+from hmt_pass.endpoint.answers import RefusedError
+from hmt_pass.endpoint.framing import PIECE_BYTES, Framing
 from hmt_pass.endpoint.limits import Limits
 
 _CLOSE = (b"connection", b"close")
@@ -28,25 +32,26 @@ class Connections:
     def __init__(self, limits: Limits, max_open: int) -> None:
         self.limits, self._max_open = limits, max_open
         self._open: set[Connection] = set()
-        self._idle: dict[Connection, None] = {}  # in the order in which they became idle
+        self._waiting: dict[Connection, None] = {}  # for their callers, in the order in which they began to
         self.protocol: type[asyncio.Protocol] = type("Protocol", (Connection,), {"book": self})
 
     def enter(self, connection: "Connection") -> None:
-        """Take in a new connection; of too many the one that has been idle longest is closed, or this."""
+        """Take in a new connection; of too many the one that has waited longest for its caller is closed."""
         self._open.add(connection)
+        self._waiting[connection] = None
         if len(self._open) > self._max_open:
-            next(iter(self._idle), connection).abort()
+            next(iter(self._waiting)).abort()
 
     def leave(self, connection: "Connection") -> None:
         """Forget a connection that is closed."""
         self._open.discard(connection)
-        self._idle.pop(connection, None)
+        self._waiting.pop(connection, None)
 
-    def note(self, connection: "Connection", *, is_idle: bool) -> None:
-        """A connection has begun to wait for a request, or has one."""
-        self._idle.pop(connection, None)
-        if is_idle:
-            self._idle[connection] = None
+    def note(self, connection: "Connection", *, is_waiting: bool) -> None:
+        """A connection waits anew for its caller, to ask, to send or to take; or the next step is the server's."""
+        self._waiting.pop(connection, None)
+        if is_waiting and connection in self._open:
+            self._waiting[connection] = None
 
     @staticmethod
     def drop(request: Request) -> None:
@@ -66,14 +71,15 @@ class Connection(H11Protocol):
         self._limits = self.book.limits
         self._raw, self.transport = transport, _Transport(transport, self)
         self._clock: asyncio.TimerHandle | None = None
-        self._is_idle = self._is_closing = False
+        self._is_idle = self._is_closing = self._is_refused = False
+        self._framing = Framing()
         self._thrown_away_bytes = 0
         self.app = self._serve
         self.access_log = (
             False  # whoever attaches a handler later would be given the query string, and with it the sign
         )
-        self._watch()
         self.book.enter(self)
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
@@ -83,13 +89,12 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what came, or throw it away when its request is answered."""
-        if not self._is_closing:
-            super().data_received(data)
-            self._watch()
-            return
-        self._thrown_away_bytes += len(data)
-        if self._thrown_away_bytes > self._limits.linger_bytes:
-            self.abort()
+        for start in range(0, len(data), PIECE_BYTES):
+            if self._is_closing or self._is_refused:
+                self._throw_away(len(data) - start)
+                return
+            self._hand_on(data[start : start + PIECE_BYTES])
+        self._watch()
 
     def on_response_complete(self) -> None:
         """Start the clock for the next request."""
@@ -99,6 +104,7 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Start the clock: the caller does not take what was sent."""
         super().pause_writing()
+        self._watch()
         self._set_clock(self._limits.stall_s)
 
     def resume_writing(self) -> None:
@@ -106,6 +112,7 @@ class Connection(H11Protocol):
         super().resume_writing()
         if not self._is_closing:
             self._set_clock(None)
+            self._watch()
 
     def shutdown(self) -> None:
         """The server stops: finish the request under way, and wait for nothing else."""
@@ -124,7 +131,7 @@ class Connection(H11Protocol):
         if self._is_closing:
             return
         self._is_closing = True
-        self._set_idle(False)
+        self._watch()
         if self.conn.their_state in {h11.SEND_BODY, h11.ERROR}:
             self._set_clock(self._limits.linger_s)
             self._raw.write_eof()
@@ -149,18 +156,41 @@ class Connection(H11Protocol):
                 event["headers"] = [*event.get("headers", ()), _CLOSE]
             await send(event)
 
+        async def receive_sane() -> ASGIReceiveEvent:
+            event = await receive()
+            if self._is_refused:
+                raise RefusedError(Code.BAD_REQUEST, "the chunks of the body are too small: send larger ones")
+            return event
+
         scope["state"][_CONNECTION] = self
-        await self.config.loaded_app(scope, receive, send_early)
+        await self.config.loaded_app(scope, receive_sane, send_early)
+
+    def _hand_on(self, piece: bytes) -> None:
+        cycle, before_bytes = self.cycle, len(self.cycle.body) if self.cycle else 0
+        super().data_received(piece)
+        if self.cycle is not cycle:
+            self._framing = Framing()
+        elif self.conn.their_state is h11.SEND_BODY:
+            self._framing.count(len(piece), len(cycle.body) - before_bytes)
+            if self._framing.is_excessive:
+                self._is_refused = True
+                cycle.message_event.set()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: uvicorn would tell the operator to install WebSockets, which nothing here speaks."""
+
+    def _throw_away(self, count_bytes: int) -> None:
+        self._thrown_away_bytes += count_bytes
+        if self._thrown_away_bytes > self._limits.linger_bytes:
+            self.abort()
 
     def _watch(self) -> None:
-        is_idle = self.conn.our_state is h11.IDLE and not self.is_closing
-        if is_idle != self._is_idle:
-            self._set_idle(is_idle)
-            self._set_clock(self._limits.head_s if is_idle else None)
-
-    def _set_idle(self, is_idle: bool) -> None:
-        self._is_idle = is_idle
-        self.book.note(self, is_idle=is_idle)
+        was_idle, self._is_idle = self._is_idle, self.conn.our_state is h11.IDLE and not self.is_closing
+        if self._is_idle != was_idle:
+            self._set_clock(self._limits.head_s if self._is_idle else None)
+        if not (was_idle and self._is_idle):  # a head that drips gets no younger
+            sends = self.conn.their_state is h11.SEND_BODY
+            self.book.note(self, is_waiting=self._is_idle or sends or self._is_closing or self.flow.write_paused)
 
     def _set_clock(self, limit_s: float | None) -> None:
         if self._clock is not None:

@@ -7,6 +7,7 @@ Why an address could not be fetched is not said: the answer would map the networ
 
 import asyncio
 import ssl
+from collections import defaultdict
 from http import HTTPStatus
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
@@ -25,6 +26,7 @@ _SCHEMES = {"http", "https"}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_REDIRECTS = 5
 _AT_ONCE = 16
+_AT_ONCE_EACH = 4  # of an account: with slow addresses it holds up itself, and three others have to help it
 _HEADERS = {
     "Accept-Encoding": "identity",  # a photo gains nothing from compression, and a bomb needs it
     "User-Agent": "hmt-pass-endpoint",
@@ -38,25 +40,26 @@ class _FailedError(Exception):
 
 
 class Downloads:
-    """Fetches images by their address, a bounded number at once; the others wait within their time limit."""
+    """Fetches images by their address, a bounded number at once, and of each account; the rest wait in their time."""
 
     def __init__(self, *, private_addresses: bool = False) -> None:
         self._socket_factory = None if private_addresses else public_socket
         self._tls = ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
+        self._turns: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE_EACH))
 
     async def close(self) -> None:
         """Drop what is under way; it ends in 1006."""
         if self._session:
             await self._session.close()
 
-    async def fetch(self, url: str) -> bytes:
-        """The bytes behind an http or https address, at most what an image may have.
+    async def fetch(self, url: str, api_id: str) -> bytes:
+        """The bytes behind an http or https address that an account named, at most what an image may have.
 
         Raises RefusedError: 1005 when they are not here in time, 1013 when there are too many, 1006 for all else.
         """
         try:
-            async with asyncio.timeout(TIME_LIMIT_S):
+            async with asyncio.timeout(TIME_LIMIT_S), self._turns[api_id]:
                 return await self._follow(url)
         except TimeoutError:
             raise RefusedError(Code.DOWNLOAD_TIMEOUT) from None

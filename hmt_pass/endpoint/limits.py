@@ -16,7 +16,9 @@ class Limits:
     body_s: float = 30.0
     """From the end of the headers to the end of the body."""
     held_bytes: int = 64 * _MIB
-    """All bodies together, each from its first byte until its call is answered: 12 photos of 5 MB."""
+    """All bodies together, each from its first byte until its call is answered: 12 photos of 5 MB.
+
+    Beyond it, the body that has got no further for the longest is cut off."""
     linger_s: float = 30.0
     """How long a caller may go on sending a body that was answered early; it is thrown away as it comes."""
     linger_bytes: int = 64 * _MIB
@@ -24,6 +26,6 @@ class Limits:
     stall_s: float = 10.0
     """How long a caller may not take what was sent to it."""
     connections: int = 2048
-    """Open connections; one more closes the one that has been idle longest."""
+    """Open connections; one more closes the one that has waited longest for its caller."""
     stop_s: int = 8
     """From SIGTERM to the end, for the calls under way; containers are killed after 10 s."""

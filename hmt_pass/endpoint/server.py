@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import struct
 from types import FrameType
 
 import uvicorn
@@ -13,14 +14,16 @@ from hmt_pass.endpoint.connections import Connections
 from hmt_pass.endpoint.conventions import Conventions
 from hmt_pass.endpoint.faults import Faults
 from hmt_pass.endpoint.limits import Limits
+from hmt_pass.errors import SettingsError
 
 _OTHER_FILES = 128  # what the process has open besides connections
 _LAST_READING_S = 1  # before the end nothing new is begun: what has begun shall be answered
 
 
 class Server(uvicorn.Server):
-    """Serves calls until a signal; prints `endpoint ready http://HOST:PORT` once it listens.
+    """Serves calls until a signal; prints `endpoint ready http://HOST:PORT` once it answers.
 
+    It has its port from the beginning. Raises SettingsError when that cannot be had; then nothing has been started.
     The first signal ends it within `limits.stop_s`, with the calls under way answered; the second one at once.
     """
 
@@ -49,15 +52,25 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=self._limits.stop_s,
         )
         super().__init__(config)
+        self._listeners = _listeners(host, port)
 
     @property
     def url(self) -> str:
-        """Where it listens, once it is started."""
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return f"http://{host}:{port}"
+        """Where it listens."""
+        host, port = self._listeners[0].getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def close(self) -> None:
+        """Give the port back; `run` does so at its end."""
+        for listener in self._listeners:
+            listener.close()
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal."""
+        super().run(sockets or self._listeners)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and then say so."""
+        """Answer, and then say so."""
         await super().startup(sockets)
         if self.started:
             print(f"endpoint ready {self.url}", flush=True)  # noqa: T201  the line that callers wait for
@@ -78,3 +91,18 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             turn_away.cancel()
+
+
+def _listeners(host: str, port: int) -> list[socket.socket]:
+    """One for each address that the host has. Raises SettingsError."""
+    listeners: list[socket.socket] = []
+    try:
+        struct.pack("!H", port)  # getaddrinfo would take 70000 for 4464
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((family, address) for family, *_, address in found):
+            listeners.append(socket.create_server(address, family=family))
+    except (OSError, UnicodeError, struct.error) as error:
+        for listener in listeners:
+            listener.close()
+        raise SettingsError(f"cannot listen on {host}, port {port}: {error}; see --host and --port") from None
+    return listeners

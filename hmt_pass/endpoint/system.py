@@ -3,7 +3,6 @@
 import ctypes
 import resource
 
-
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
 _THRESHOLD_BYTES = 16 << 20  # at 1 MB every map of a network is paged in anew: 30 % more time (measured)
 _POOLS = 2

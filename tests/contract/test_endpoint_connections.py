@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from endpoints import API_ID, API_SECRET, Endpoint, running
+from endpoints import API_ID, API_SECRET, Endpoint, photo, running
 from wires import Wire, form, head, wire
 
 from hmt_pass.client import Client
 from hmt_pass.codes import Code
+from hmt_pass.endpoint.faults.order import Order
 from hmt_pass.endpoint.limits import Limits
 
 HASTY = Limits(head_s=0.3, body_s=0.3, linger_s=0.3, linger_bytes=20_000_000, stall_s=0.3)
@@ -176,20 +177,70 @@ def test_a_thousand_idle_connections_do_not_keep_anybody_from_being_answered() -
 
 
 def test_one_connection_too_many_closes_the_one_that_has_been_idle_longest() -> None:
-    with running(limits=Limits(connections=2)) as endpoint, wire(endpoint.url) as working:
-        working.send(head("Content-Length: 1", "Expect: 100-continue"))
+    with running(limits=Limits(connections=2)) as endpoint, wire(endpoint.url) as idle, wire(endpoint.url) as working:
+        announced, body = posted("Expect: 100-continue")
+        working.send(announced)
         working.answer()
-        with wire(endpoint.url) as idle, wire(endpoint.url) as new:
+        with wire(endpoint.url) as new:
             new.send(HEALTH)
             assert (new.answer().body, idle.ends()) == (b"ok\n", True)
+        working.send(body)
+        assert working.answer().code == "0000"
 
 
-def test_a_connection_too_many_is_refused_when_none_is_idle() -> None:
-    with running(limits=Limits(connections=1)) as endpoint, wire(endpoint.url) as working:
-        working.send(head("Content-Length: 1", "Expect: 100-continue"))
-        working.answer()
-        with wire(endpoint.url) as refused:
-            assert refused.ends()
+@pytest.mark.parametrize("start", ["POST /v2", head("Content-Length: 9"), head(f"Content-Length: {BEYOND_ANY_CALL}")])
+def test_connections_whose_callers_do_not_go_on_keep_nobody_out(start: str) -> None:
+    with running(limits=Limits(connections=3)) as endpoint, ExitStack() as stuck:
+        wires = [stuck.enter_context(wire(endpoint.url)) for _ in range(3)]
+        for one in wires:
+            one.send(start)
+        time.sleep(0.1)
+        assert [endpoint.send()["code"] for _ in range(3)] == ["0000"] * 3
+
+
+def test_of_two_bodies_the_one_that_has_stood_longer_is_closed_for_a_newcomer() -> None:
+    with running(limits=Limits(connections=2)) as endpoint, wire(endpoint.url) as moving, wire(endpoint.url) as still:
+        announced, body = posted("Expect: 100-continue")
+        for one in (moving, still):
+            one.send(announced)
+            assert one.answer().status == 100
+        moving.send(body[:1])
+        with wire(endpoint.url) as new:
+            new.send(HEALTH)
+            assert (new.answer().body, still.ends()) == (b"ok\n", True)
+        moving.send(body[1:])
+        assert moving.answer().code == "0000"
+
+
+def test_a_connection_too_many_is_refused_when_all_are_being_answered() -> None:
+    with running(faults=True, limits=Limits(connections=1)) as endpoint:
+        endpoint.faults.set(Order.from_json(b'{"latency_s": 0.5, "count": 1}'))
+        with wire(endpoint.url) as working:
+            working.send(*posted())
+            while not endpoint.faults.calls:
+                time.sleep(0.01)
+            with wire(endpoint.url) as refused:
+                assert refused.ends()
+            assert working.answer().code == "0000"
+
+
+@pytest.mark.parametrize("size", [1, 2, 20])
+def test_a_body_in_dust_is_1002_and_closed(call: Wire, size: int) -> None:
+    dust = in_chunks(bytes(size * 40_000), size)
+    call.send(head("Transfer-Encoding: chunked"), dust)
+    answer = call.answer()
+    assert (answer.code, answer.ends_the_connection, b"chunks" in answer.body) == ("1002", True, True)
+
+
+def test_chunks_that_say_much_and_bring_nothing_are_1002(call: Wire) -> None:
+    call.send(head("Transfer-Encoding: chunked"), *[f"1;{'x' * 1000}\r\na\r\n" for _ in range(100)])
+    assert call.answer().code == "1002"
+
+
+def test_a_body_in_lines_of_base64_is_a_body(call: Wire) -> None:
+    content_type, body = form(photo() + bytes(1_000_000))
+    call.send(head(content_type, "Transfer-Encoding: chunked"), in_chunks(body, 78))
+    assert call.answer().code == "0000"
 
 
 def test_a_stop_does_not_wait_for_a_caller_that_is_heard_out() -> None:

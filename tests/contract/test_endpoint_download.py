@@ -217,6 +217,28 @@ def test_downloads_at_once_are_bounded_and_the_others_wait(web: Serve, monkeypat
     assert max(at_once) == 2
 
 
+def test_an_account_with_slow_addresses_leaves_room_for_the_others(web: Serve) -> None:
+    finish = threading.Event()
+    slow, quick = web(lambda _: finish.wait(9)), web(gives(PICTURE))
+
+    async def scenario() -> tuple[bytes, bool]:
+        downloads = Downloads()
+        greedy = [asyncio.create_task(downloads.fetch(slow, "greedy")) for _ in range(64)]
+        await asyncio.sleep(0.1)
+        picture = await downloads.fetch(quick, "modest")
+        is_first = not any(task.done() for task in greedy)
+        await downloads.close()
+        for task in greedy:
+            task.cancel()
+        await asyncio.gather(*greedy, return_exceptions=True)
+        return picture, is_first
+
+    try:
+        assert (PICTURE, True) == asyncio.run(scenario())
+    finally:
+        finish.set()
+
+
 @pytest.mark.usefixtures("short_limit")
 def test_waiting_for_its_turn_is_part_of_a_downloads_time(web: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_AT_ONCE", 1)
@@ -234,7 +256,7 @@ def test_downloads_under_way_end_in_1006_when_they_are_closed(web: Serve) -> Non
 
     async def scenario() -> Code:
         downloads = Downloads()
-        fetching = asyncio.create_task(downloads.fetch(url))
+        fetching = asyncio.create_task(downloads.fetch(url, "an-account"))
         await asyncio.sleep(0.1)
         await downloads.close()
         with pytest.raises(RefusedError) as caught:
@@ -261,7 +283,7 @@ def test_whatever_text_is_given_nothing_but_a_refusal_comes_of_it(monkeypatch: p
         @given(urls)
         def is_refused(url: str) -> None:
             with pytest.raises(RefusedError) as caught:
-                runner.run(downloads.fetch(url))
+                runner.run(downloads.fetch(url, "an-account"))
             assert caught.value.code == Code.DOWNLOAD_FAILED
 
         is_refused()

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
@@ -67,10 +67,10 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def busy(conventions: Conventions | None = None) -> Iterator[Busy]:
+def busy(conventions: Conventions | None = None, limits: Limits | None = None) -> Iterator[Busy]:
     engine = BusyEngine()
     with (
-        running(engine=engine, max_waiting=1, conventions=conventions) as endpoint,
+        running(engine=engine, max_waiting=1, conventions=conventions, limits=limits) as endpoint,
         ThreadPoolExecutor(THREADS + 1) as callers,
     ):
         try:
@@ -127,17 +127,30 @@ def test_a_caller_that_hangs_up_while_it_waits_is_not_read_and_makes_room() -> N
 
 
 def test_bodies_for_which_there_is_no_memory_are_1009_until_there_is_some() -> None:
+    with busy(limits=Limits(held_bytes=9_000 * THREADS)) as endpoint, wire(endpoint.endpoint.url) as call:
+        call.send(head("Content-Length: 9000000"))
+        assert call.answer().code == "1009"
+        assert not _is_asked_for(endpoint.endpoint, 9_000 * THREADS)
+        assert endpoint.go_on() == ["0000"] * THREADS
+        assert _is_asked_for(endpoint.endpoint, 9_000 * THREADS)
+
+
+def test_bodies_that_stand_still_yield_to_one_that_comes() -> None:
     content_type, body = form(bytes(1000))
-    with running(limits=Limits(held_bytes=2 * len(body) - 2)) as endpoint, wire(endpoint.url) as first:
-        announced = head(content_type, f"Content-Length: {len(body)}")
-        first.send(announced, body[:-1])
-        with wire(endpoint.url) as second:
-            eventually(lambda: not _is_asked_for(endpoint, len(body)))
-            second.send(announced, body)
-            assert second.answer().code == "1009"
-        first.send(body[-1:])
-        assert first.answer().code == "1015"
-        assert _is_asked_for(endpoint, len(body))
+    announced = head(content_type, f"Content-Length: {len(body)}")
+    with running(limits=Limits(held_bytes=2 * len(body))) as endpoint, ExitStack() as opened:
+        stuck = [opened.enter_context(wire(endpoint.url)) for _ in range(2)]
+        for call in stuck:
+            call.send(announced, body[:-1])
+        with wire(endpoint.url) as honest:
+            honest.send(announced, body)
+            assert honest.answer().code == "1015"
+        stuck[1].send(body[-1:])
+        answers = [call.answer() for call in stuck]
+        assert sorted((answer.code, answer.ends_the_connection) for answer in answers) == [
+            ("1009", True),
+            ("1015", False),
+        ]
 
 
 def _is_asked_for(endpoint: Endpoint, length: int) -> bool:

@@ -9,6 +9,7 @@ from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, refusal, running, sa
 
 from hmt_pass import signing
 from hmt_pass.codes import Code
+from hmt_pass.endpoint import __main__ as command
 from hmt_pass.endpoint.conventions import Conventions, HttpStatus, NoPermit, Shape
 from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reading import Reading, Verdict
@@ -144,3 +145,36 @@ def test_the_older_http_style_changes_the_status_and_not_the_body(shape: Shape) 
     assert [(400, "1002"), (401, "1000"), (404, "1012")] == [
         (response.status_code, response.json()["code"]) for response in answered
     ]
+
+
+@pytest.mark.parametrize(
+    ("switch", "text", "wanted"),
+    [
+        *[("--timestamp-window-s", text, "a number of seconds above 0") for text in ("nan", "inf", "-1", "0", "1 min")],
+        *[("--image-lifetime-s", text, "a number of seconds above 0") for text in ("nan", "-inf", "-1", "0")],
+        *[("--image-store-mib", text, "a whole number of 0 or more") for text in ("-1", "1.5", "nan")],
+        *[("--max-waiting", text, "a whole number of 0 or more") for text in ("-5", "1e3", "", "²")],
+        *[("--port", text, "a whole number from 0 to 65535") for text in ("-1", "65536", "http")],
+    ],
+)
+def test_a_number_that_makes_no_sense_is_told_before_anything_starts(
+    switch: str, text: str, wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command.main(["--port=0", f"{switch}={text}"])
+    assert (2, f"argument {switch}: {text!r} is not {wanted}") == (
+        caught.value.code,
+        capsys.readouterr().err.splitlines()[-1].partition("error: ")[2],
+    )
+
+
+def test_numbers_at_their_bounds_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HMT_PASS_API_ID", raising=False)
+    switches = ["--port=65535", "--max-waiting=0", "--image-store-mib=0", "--image-lifetime-s=.5"]
+    assert 2 == command.main([*switches, "--timestamp-window-s=1e9"])  # for want of an account alone
+
+
+def test_a_usage_file_without_accounts_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--port=0", "--usage=here.usage"])
+    assert "error: --usage needs --accounts" in capsys.readouterr().err

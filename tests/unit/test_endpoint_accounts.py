@@ -116,6 +116,14 @@ def test_every_missing_name_is_reported_at_once() -> None:
         Accounts.from_environment({})
 
 
+@pytest.mark.parametrize("name", ["HMT_PASS_API_ID", "HMT_PASS_API_SECRET"])
+@pytest.mark.parametrize("text", ["a\nb", "a\n", " a", "\x7f"])
+def test_what_the_file_refuses_the_environment_is_refused_too(name: str, text: str) -> None:
+    environment = {"HMT_PASS_API_ID": "an-account", "HMT_PASS_API_SECRET": "a-secret"} | {name: text}
+    with pytest.raises(SettingsError, match=f"^{name} must be a text of printable characters"):
+        Accounts.from_environment(environment)
+
+
 def test_the_secret_is_in_no_repr() -> None:
     assert "a-secret" not in repr(ACCOUNT)
 

@@ -56,6 +56,18 @@ def test_every_key_of_an_account_is_read(path: Path) -> None:
     assert (whole, Account("batch", "another-secret", ends)) == file.load(path)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(path: Path) -> None:
+    path.write_text(WHOLE, encoding="utf-8-sig")
+    assert 2 == len(file.load(path))
+
+
+def test_a_link_to_the_file_has_no_grants_of_its_own(path: Path) -> None:
+    link = path.parent / "elsewhere" / "link.toml"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    assert path.resolve().with_suffix(".usage") == file.usage_beside(link)
+
+
 def test_an_account_without_grants_is_without_limits(path: Path) -> None:
     path.write_text('[[account]]\nid = "web-app"\nsecret = "a-secret"\n')
     assert (Account("web-app", "a-secret"),) == file.load(path)

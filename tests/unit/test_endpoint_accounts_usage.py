@@ -58,6 +58,20 @@ def test_what_was_used_is_there_after_a_restart(path: Path) -> None:
         assert {"an-account": Used(3, 2)} == usage.totals()
 
 
+def test_what_is_written_outlives_a_loss_of_power(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[sqlite3.Connection] = []
+
+    class Seen(sqlite3.Connection):
+        def __init__(self, *arguments: str, **named: bool) -> None:
+            super().__init__(*arguments, **named)
+            opened.append(self)
+
+    monkeypatch.setattr(sqlite3, "connect", Seen)
+    with closing(Usage(path)):
+        (durability,) = opened[-1].execute("PRAGMA synchronous").fetchone()
+    assert 3 == durability  # EXTRA: the directory is on disk too when a transaction ends
+
+
 def test_calls_that_end_together_are_each_written_once(path: Path, usage: Usage) -> None:
     add(usage, *[Used(1, 1), Used(1, 0)] * 100)
     assert {"an-account": Used(200, 100)} == read(path)

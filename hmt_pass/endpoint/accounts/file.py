@@ -1,4 +1,4 @@
-"""The accounts file: TOML, one table `[[account]]` for each (docs/endpoint.md has an example)."""
+"""The accounts file: TOML, one table `[[account]]` for each (docs/endpoint.md has an example); or the environment."""
 
 import logging
 import stat
@@ -13,6 +13,7 @@ from hmt_pass.endpoint.accounts.account import RIGHT, Account
 from hmt_pass.errors import SettingsError
 
 _MAX_RATE_PER_S = 1_000_000
+_TEXT = "a text of printable characters, not empty, without spaces around it"
 
 Table = Mapping[str, Any]
 
@@ -35,14 +36,28 @@ def load(path: Path) -> tuple[Account, ...]:
     return tuple(_account(table) for table in tables)
 
 
+def from_environment(environment: Mapping[str, str]) -> Account:
+    """The account in HMT_PASS_API_ID and HMT_PASS_API_SECRET, without limits. Raises SettingsError."""
+    names = ("HMT_PASS_API_ID", "HMT_PASS_API_SECRET")
+    if missing := [name for name in names if not environment.get(name)]:
+        raise SettingsError(f"set {' and '.join(missing)}: the account that callers sign with")
+    if wrong := [name for name in names if not _is_text(environment[name])]:
+        raise SettingsError(f"{' and '.join(wrong)} must be {_TEXT}")
+    api_id, api_secret = (environment[name] for name in names)
+    return Account(api_id, api_secret)
+
+
 def usage_beside(path: Path) -> Path:
-    """Where the usage of an accounts file is kept by default: `accounts.usage` for `accounts.toml`."""
-    return path.with_suffix(".usage")
+    """Where the usage of an accounts file is kept by default: `accounts.usage` for `accounts.toml`.
+
+    Beside the file itself, not a link to it: by another name the accounts have no second grant.
+    """
+    return path.resolve().with_suffix(".usage")
 
 
 def _tables(path: Path) -> list[Table]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"cannot read the accounts file {path}: {error.strerror}") from None
     except ValueError as error:
@@ -106,8 +121,8 @@ def _is_flag(value: object) -> bool:
 
 
 _KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "id": (_is_text, "a text of printable characters, not empty, without spaces around it"),
-    "secret": (_is_text, "a text of printable characters, not empty, without spaces around it"),
+    "id": (_is_text, _TEXT),
+    "secret": (_is_text, _TEXT),
     "expires": (_is_expiry, "a day as 2027-12-31, or a time with its offset as 2027-12-31T18:00:00+08:00"),
     "rights": (_are_rights, f'a list of texts as ["{RIGHT}"]'),
     "quota": (_is_count, "a whole number of calls, 0 or more"),

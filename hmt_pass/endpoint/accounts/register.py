@@ -18,7 +18,6 @@ from hmt_pass.endpoint.accounts.allowance import Allowance
 from hmt_pass.endpoint.accounts.usage import Usage, Used
 from hmt_pass.endpoint.answers import RefusedError
 from hmt_pass.endpoint.parameters import Parameters
-from hmt_pass.errors import SettingsError
 
 _TIMESTAMP = re.compile(r"\d{10}|\d{13}", re.ASCII)
 _SECONDS_DIGITS = 10
@@ -53,12 +52,7 @@ class Accounts:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """The account in HMT_PASS_API_ID and HMT_PASS_API_SECRET, without limits. Raises SettingsError."""
-        names = ("HMT_PASS_API_ID", "HMT_PASS_API_SECRET")
-        missing = [name for name in names if not environment.get(name)]
-        if missing:
-            raise SettingsError(f"set {' and '.join(missing)}: the account that callers sign with")
-        api_id, api_secret = (environment[name] for name in names)
-        return cls(Account(api_id, api_secret))
+        return cls(file.from_environment(environment))
 
     @classmethod
     def from_file(cls, path: Path, usage: Path | None = None, now_s: Callable[[], float] = time.time) -> Self:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # the library defines it for type checkers alone
 
 # One `;name=value` of a header. The library's reader takes a backslash before a quote for an escape, but in GBK it is
 # the second half of a character, and a file name such as `許` would swallow what follows. Here a quoted value ends at
-# the first quote that ends the header or stands before a semicolon, or at the end of the header: to look for a quote that
-# is not there, and then again from the next semicolon, would be quadratic work.
+# the first quote that ends the header or stands before a semicolon. Without such a quote it is the rest of the header:
+# to look for one in vain, and again from the next semicolon, would be quadratic work.
 _OPTION = re.compile(rb';[ \t]*([^;="\s]+)[ \t]*=[ \t]*(?:"(.*?)(?:"(?=[ \t]*(?:;|\Z))|\Z)|([^;"]*))', re.DOTALL)
 
 # The parser would log bytes of the body before it raises.
