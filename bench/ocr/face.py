@@ -77,12 +77,17 @@ class Face:
         return max(8, round(high_px / (bottom - top) * 100))
 
 
+def fonts_for(printed: Printed, fonts: FontSet) -> list[Path]:
+    """The Chinese fonts that have all characters of this card; the rarest names are in none."""
+    return [path for path in fonts.han if covers(path, printed.han)]
+
+
 def draw(printed: Printed, split: Split, fonts: FontSet, rng: random.Random) -> Pixels:
     """The front as RGB, `SCALE` pixels a unit, marked as a specimen."""
     card = prints.background(WIDTH * SCALE, HEIGHT * SCALE, split, rng)
     prints.emblem(card, (_px(95 + rng.uniform(-6, 6)), _px(64 + rng.uniform(-6, 6))), _px(36), rng)
     picture = _with_portraits(card, rng)
-    han = _choose([path for path in fonts.han if covers(path, printed.han)], rng)
+    han = _choose(fonts_for(printed, fonts), rng)
     face = Face(picture, rng, split, fonts, han, rng.choice(fonts.latin), rng.choice(_INKS))
     _head(face, printed)
     _values(face, printed)

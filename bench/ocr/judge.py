@@ -36,6 +36,8 @@ def draw(split: Split, level: Level, number: int, fonts: FontSet | None = None) 
     rng = random.Random(f"{split} {level} {number}")
     fonts = fonts or SETS[split]
     printed = permits.invent(rng)
+    while not face.fonts_for(printed, fonts):
+        printed = permits.invent(rng)
     flat = face.draw(printed, split, fonts, rng)
     where = camera.pose(level, rng)
     scene = scenes.scene(where.width_px, where.height_px, split, level, fonts, rng)

@@ -296,6 +296,12 @@ def test_a_pinyin_without_its_comma_is_found_by_its_place() -> None:
     assert (found.permit.name_eng, found.doubtful) == ("CHENLULU", [])
 
 
+def test_a_long_name_whose_dot_was_not_seen_is_doubtful() -> None:
+    identity = replace(IDENTITY, name=PersonName("买买提·艾力", "MAIMAITI,AILI"))
+    found = read(lines_of(identity) | {"name": line("买买提艾力", card.NAME)})
+    assert (found.permit.name_chn, "name_chn" in found.doubtful) == ("买买提艾力", True)
+
+
 def test_a_minority_name_keeps_its_dot() -> None:
     identity = replace(IDENTITY, name=PersonName("买买提·艾力", "MAIMAITI,AILI"))
     found = read(lines_of(identity) | {"name": line("买买提·交力", card.NAME, {4: {"交": 0.5, "艾": 0.4}})})

@@ -30,6 +30,8 @@ _NO_PINYIN = -8.0
 _LETTERS_WEIGHT = 0.5
 _MISREAD = -3.0  # support from which a letter of the pinyin was corrected
 _CORRECTED = 0.97
+_LONGEST_PLAIN = 4  # characters of a name that needs no separator: a compound surname and two more
+_SEPARATOR_MISSED = 0.9
 _SURE = 0.8
 _MIN_CONFIDENCE = 0.7
 _NAME_ALONE, _PINYIN_ALONE = 0.8, 0.75
@@ -110,7 +112,8 @@ def _candidates(names: list[tuple[str, float]], read: Text, lower: Line, alphabe
 def _matching(name: str, spelling: str, likely: float, support: float) -> _Candidate:
     """That the lines say this name. Letters are misread alike and surely (I, L), so half their weight is taken."""
     worth = _CORRECTED if support < _MISREAD else 1.0
-    return _Candidate(name, spelling, likely + support * _LETTERS_WEIGHT, worth, worth)
+    plain_worth = worth if SEPARATOR in name or len(name) <= _LONGEST_PLAIN else _SEPARATOR_MISSED
+    return _Candidate(name, spelling, likely + support * _LETTERS_WEIGHT, plain_worth, worth)
 
 
 def _different(name: str, likely: float, read: Text) -> _Candidate:
