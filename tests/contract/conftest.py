@@ -1,10 +1,14 @@
-"""Each contract test runs twice: over the fake that unit tests use, and over the real thing."""
+"""What contract tests share: the fake that unit tests use beside the real thing, and a running endpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+import requests
+from endpoints import PERMIT, Endpoint, running, website
 from fakes import S3, VERSIONED, FakeStorage, fake_store
 
+from hmt_pass.endpoint.engine.card import Kind
+from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.store import Store, connect
 from local.s3 import BUCKET, S3Server
 from worker.storage import Storage
@@ -45,3 +49,24 @@ def s3_side(request: pytest.FixtureRequest) -> S3:
         return etag.strip('"')
 
     return S3(request.getfixturevalue("real_storage"), upload)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Endpoint]:
+    with running(faults=True) as started:
+        yield started
+
+
+@pytest.fixture
+def endpoint(served: Endpoint) -> Endpoint:
+    """The running endpoint without faults, with counters at zero and an engine that has seen nothing."""
+    requests.delete(served.url + "/_faults", timeout=5)
+    served.engine.found, served.engine.seen = Reading(Kind.HK_MACAU, PERMIT), []
+    served.faults.calls = served.faults.charged = served.faults.struck = 0
+    return served
+
+
+@pytest.fixture
+def web() -> Iterator[Callable[..., str]]:
+    with website() as serve:
+        yield serve

@@ -61,14 +61,6 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def endpoint(served: Endpoint) -> Endpoint:
-    """The running endpoint without faults, with an engine that has seen nothing."""
-    requests.delete(served.url + "/_faults", timeout=5)
-    served.engine.found, served.engine.seen = Reading(card.Kind.HK_MACAU, PERMIT), []
-    return served
-
-
-@pytest.fixture
 def client(endpoint: Endpoint) -> Client:
     return Client(API_ID, API_SECRET, endpoint.url)
 

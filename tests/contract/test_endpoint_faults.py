@@ -3,45 +3,22 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 import requests
-from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, photo, running, website
+from endpoints import API_ID, API_SECRET, Endpoint, photo, running
 
 from hmt_pass import codes, signing
 from hmt_pass.client import Client
 from hmt_pass.codes import Code
 from hmt_pass.endpoint.app import PATH
-from hmt_pass.endpoint.engine.card import Kind
-from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.endpoint.parameters import MAX_BODY_BYTES
 from hmt_pass.errors import UnreadableReplyError
 
 PHOTO = {"file": ("a.jpg", photo())}
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Endpoint]:
-    with running(faults=True) as started:
-        yield started
-
-
-@pytest.fixture
-def endpoint(served: Endpoint) -> Endpoint:
-    """The running endpoint without faults, with counters at zero and an engine that has seen nothing."""
-    requests.delete(served.url + "/_faults", timeout=5)
-    served.engine.found, served.engine.seen = Reading(Kind.HK_MACAU, PERMIT), []
-    served.faults.calls = served.faults.charged = served.faults.struck = 0
-    return served
-
-
-@pytest.fixture
-def web() -> Iterator[Callable[..., str]]:
-    with website() as serve:
-        yield serve
 
 
 def signed(**parameters: str) -> dict[str, str]:

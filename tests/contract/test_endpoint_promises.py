@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, gives, photo, refusal, running, said, website
+from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, gives, photo, refusal, running, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,19 +42,6 @@ def served(clock: Clock) -> Iterator[Endpoint]:
     accounts = Accounts(Account(API_ID, API_SECRET), Account(OTHER_ID, OTHER_SECRET))
     with running(faults=True, accounts=accounts, images=ImageStore(now_s=clock)) as started:
         yield started
-
-
-@pytest.fixture
-def endpoint(served: Endpoint) -> Endpoint:
-    requests.delete(served.url + "/_faults", timeout=5)
-    served.engine.found, served.engine.seen = Reading(Kind.HK_MACAU, PERMIT), []
-    return served
-
-
-@pytest.fixture
-def web() -> Iterator[Callable[..., str]]:
-    with website() as serve:
-        yield serve
 
 
 def image_id_of(body: dict[str, Any]) -> str:

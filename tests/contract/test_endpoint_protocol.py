@@ -3,43 +3,20 @@
 import base64
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from itertools import combinations
 
 import pytest
 import requests
-from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, gives, photo, refusal, running, said, website
+from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, gives, photo, refusal, said
 
 from hmt_pass import signing
 from hmt_pass.codes import Code
 from hmt_pass.endpoint.app import PATH
-from hmt_pass.endpoint.engine.card import Kind
-from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.endpoint.parameters import MAX_BODY_BYTES
 
 ORDER = ("image_id", "file", "image_base64", "url")
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Endpoint]:
-    with running(faults=True) as started:
-        yield started
-
-
-@pytest.fixture
-def endpoint(served: Endpoint) -> Endpoint:
-    """The running endpoint without faults, with counters at zero and an engine that has seen nothing."""
-    requests.delete(served.url + "/_faults", timeout=5)
-    served.engine.found, served.engine.seen = Reading(Kind.HK_MACAU, PERMIT), []
-    served.faults.calls = served.faults.charged = 0
-    return served
-
-
-@pytest.fixture
-def web() -> Iterator[Callable[..., str]]:
-    with website() as serve:
-        yield serve
 
 
 def test_a_permit_is_answered_as_in_the_text_s_example(endpoint: Endpoint) -> None:
