@@ -19,6 +19,9 @@ from hmt_pass.endpoint.download import Downloads
 PUBLIC, PRIVATE = "127.0.0.1", "127.0.0.2"
 PICTURE = b"the bytes of a picture"
 
+BEYOND_THE_LIMIT_S = 3.0
+"""A site that does not answer keeps silent for so long; whoever has a time limit has given up long before."""
+
 Serve = Callable[[Answer], str]
 Refused = tuple[Code, str, str]
 FAILED: Refused = (Code.DOWNLOAD_FAILED, "", "")
@@ -82,11 +85,16 @@ def without_end(chunk: bytes, pause_s: float = 0.0, first: bytes = b"HTTP/1.1 20
         begun_s = time.monotonic()
         with contextlib.suppress(OSError):  # the caller has gone
             request.wfile.write(first)
-            while time.monotonic() < begun_s + 3:
+            while time.monotonic() < begun_s + BEYOND_THE_LIMIT_S:
                 request.wfile.write(chunk)
                 time.sleep(pause_s)
 
     return answer
+
+
+def silent(_: BaseHTTPRequestHandler) -> None:
+    """Takes a request and does not answer it."""
+    time.sleep(BEYOND_THE_LIMIT_S)
 
 
 def redirects(*urls: str) -> Answer:

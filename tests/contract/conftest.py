@@ -60,7 +60,7 @@ def served() -> Iterator[Endpoint]:
 @pytest.fixture
 def endpoint(served: Endpoint) -> Endpoint:
     """The running endpoint without faults, with counters at zero and an engine that has seen nothing."""
-    requests.delete(served.url + "/_faults", timeout=5)
+    requests.delete(served.url + "/_faults", timeout=20)
     served.engine.found, served.engine.seen = Reading(Kind.HK_MACAU, PERMIT), []
     served.faults.calls = served.faults.charged = served.faults.struck = 0
     return served

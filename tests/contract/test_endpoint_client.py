@@ -72,11 +72,11 @@ def web() -> Iterator[Serve]:
 
 
 def fault(endpoint: Endpoint, **wanted: object) -> None:
-    requests.post(endpoint.url + "/_faults", json=wanted, timeout=5).raise_for_status()
+    requests.post(endpoint.url + "/_faults", json=wanted, timeout=20).raise_for_status()
 
 
 def charged(endpoint: Endpoint) -> int:
-    return int(requests.get(endpoint.url + "/_faults", timeout=5).json()["charged"])
+    return int(requests.get(endpoint.url + "/_faults", timeout=20).json()["charged"])
 
 
 def by_file(client: Client, _: Serve, flag: Flag) -> Reply:

@@ -89,7 +89,7 @@ def endpoint(folder: Path, style: HttpStatus) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def described(endpoint: str) -> dict[str, Any]:
     """What /openapi.json says of the calls."""
-    description: dict[str, Any] = requests.get(f"{endpoint}/openapi.json", timeout=5).json()
+    description: dict[str, Any] = requests.get(f"{endpoint}/openapi.json", timeout=20).json()
     return description
 
 

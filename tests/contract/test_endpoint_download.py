@@ -13,6 +13,7 @@ from endpoints import Answer, gives, photo, refusal, running, said, website
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sites import (
+    BEYOND_THE_LIMIT_S,
     FAILED,
     LATE,
     PICTURE,
@@ -24,6 +25,7 @@ from sites import (
     fetched,
     headers,
     redirects,
+    silent,
     then,
     without_end,
 )
@@ -172,7 +174,7 @@ def test_a_picture_at_an_address_may_not_be_too_large(web: Serve, answer: Answer
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda _: time.sleep(0.5),
+        silent,
         without_end(b"a", 0.02, first=b"HTTP/1.1 200 "),
         without_end(b"X-A: a\r\n", 0.02),
         without_end(b"a", 0.02, first=b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),
@@ -183,12 +185,12 @@ def test_a_picture_at_an_address_may_not_be_too_large(web: Serve, answer: Answer
 def test_a_download_that_drips_is_1005_when_its_time_is_over(web: Serve, answer: Answer) -> None:
     begun_s = time.monotonic()
     assert [LATE] == fetched(web(answer))
-    assert time.monotonic() - begun_s < 1
+    assert time.monotonic() - begun_s < BEYOND_THE_LIMIT_S
 
 
 @pytest.mark.usefixtures("short_limit", "web")
 def test_a_name_that_is_looked_up_for_too_long_is_1005(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(0.5) or [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(1) or [])
     assert [LATE] == fetched("http://slow.test/")
 
 
@@ -243,8 +245,8 @@ def test_an_account_with_slow_addresses_leaves_room_for_the_others(web: Serve) -
 def test_waiting_for_its_turn_is_part_of_a_downloads_time(web: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_AT_ONCE", 1)
     begun_s = time.monotonic()
-    assert [LATE] * 8 == fetched(*[web(lambda _: time.sleep(0.5))] * 8)
-    assert time.monotonic() - begun_s < 1.2  # one after the other they would take 1.6 s
+    assert [LATE] * 16 == fetched(*[web(silent)] * 16)
+    assert time.monotonic() - begun_s < BEYOND_THE_LIMIT_S  # one after the other they would take 3.2 s
 
 
 def test_downloads_can_be_closed_before_the_first_one() -> None:
@@ -252,7 +254,7 @@ def test_downloads_can_be_closed_before_the_first_one() -> None:
 
 
 def test_downloads_under_way_end_in_1006_when_they_are_closed(web: Serve) -> None:
-    url = web(lambda _: time.sleep(1))
+    url = web(silent)
 
     async def scenario() -> Code:
         downloads = Downloads()
@@ -302,7 +304,7 @@ def test_an_endpoint_reads_a_picture_by_its_address_where_the_switch_allows_it(w
 @pytest.mark.usefixtures("short_limit")
 def test_an_endpoint_answers_in_time_for_a_site_that_never_does(web: Serve) -> None:
     with running() as endpoint:
-        assert said(endpoint.post(url=web(lambda _: time.sleep(1)))) == refusal(Code.DOWNLOAD_TIMEOUT)
+        assert said(endpoint.post(url=web(silent))) == refusal(Code.DOWNLOAD_TIMEOUT)
 
 
 def test_an_endpoint_does_not_speak_to_its_own_machine_unless_told_to() -> None:

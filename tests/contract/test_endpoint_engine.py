@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import requests
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from hmt_pass import signing
 from hmt_pass.endpoint import __main__
@@ -23,7 +23,7 @@ from hmt_pass.endpoint.app import PATH
 from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reader import Reader
 from hmt_pass.endpoint.engine.reading import Verdict
-from hmt_pass.endpoint.specimen import Identity, Level, draw, encode, face, invent
+from hmt_pass.endpoint.specimen import Identity, Level, draw, encode, face, fonts, invent
 from hmt_pass.errors import ImageRejectedError
 
 ACCOUNT = {"HMT_PASS_API_ID": "an-account", "HMT_PASS_API_SECRET": "a-secret"}
@@ -116,6 +116,26 @@ def test_fields_of_two_cards_in_one_picture_are_not_mixed(reader: Reader) -> Non
     both.paste(first, (0, 0))
     both.paste(second.resize((second.width * 3 // 4, second.height * 3 // 4)), (0, first.height))
     found = reader.read(png(both))
+    assert found is not None
+    assert found.permit == identity.permit
+
+
+def on_print(card: Image.Image, letters_px: int, lines: int) -> Image.Image:
+    """A card on a page of larger print."""
+    page = Image.new("RGB", (2 * card.width, 2 * card.height), "white")
+    pen, font = ImageDraw.Draw(page), fonts.load(fonts.SANS, letters_px)
+    rows = lines // 4
+    for number in range(lines):
+        at = number % 4 * page.width // 4, number // 4 * page.height // rows
+        pen.text(at, f"第{number}行印刷文字", "black", font)
+    page.paste(card, (card.width // 2, card.height // 2))
+    return page
+
+
+@pytest.mark.parametrize("lines", [80, 100])
+def test_a_card_is_found_among_many_lines_of_larger_print(reader: Reader, lines: int) -> None:
+    identity, picture = specimen(13)
+    found = reader.read(png(on_print(picture, 60, lines)))
     assert found is not None
     assert found.permit == identity.permit
 

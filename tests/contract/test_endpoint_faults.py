@@ -15,6 +15,7 @@ from hmt_pass import codes, signing
 from hmt_pass.client import Client
 from hmt_pass.codes import Code
 from hmt_pass.endpoint.app import PATH
+from hmt_pass.endpoint.limits import Limits
 from hmt_pass.endpoint.parameters import MAX_BODY_BYTES
 from hmt_pass.errors import UnreadableReplyError
 
@@ -28,7 +29,7 @@ def signed(**parameters: str) -> dict[str, str]:
 
 
 def fault(endpoint: Endpoint, **wanted: object) -> requests.Response:
-    return requests.post(endpoint.url + "/_faults", json=wanted, timeout=5)
+    return requests.post(endpoint.url + "/_faults", json=wanted, timeout=20)
 
 
 @pytest.mark.parametrize("code", [code for code in codes.Code if code is not Code.OK])
@@ -39,7 +40,7 @@ def test_every_code_can_be_forced(endpoint: Endpoint, code: Code) -> None:
 
 
 def counters(endpoint: Endpoint) -> tuple[int, int]:
-    shown = requests.get(endpoint.url + "/_faults", timeout=5).json()
+    shown = requests.get(endpoint.url + "/_faults", timeout=20).json()
     return shown["calls"], shown["charged"]
 
 
@@ -64,11 +65,11 @@ def test_latency_makes_an_answer_late_until_it_is_cleared(endpoint: Endpoint) ->
     begun_s = time.monotonic()
     endpoint.send()
     late_s = time.monotonic() - begun_s
-    assert (requests.delete(endpoint.url + "/_faults", timeout=5).json()["faults"], late_s >= 0.3) == ({}, True)
+    assert (requests.delete(endpoint.url + "/_faults", timeout=20).json()["faults"], late_s >= 0.3) == ({}, True)
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 5
+    deadline_s = time.monotonic() + 20
     while not condition() and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert condition()
@@ -81,7 +82,7 @@ def test_a_hung_call_is_charged_only_after_the_answer(endpoint: Endpoint, when: 
         hung = pool.submit(endpoint.send)
         until(lambda: endpoint.faults.hanging == 1)
         while_it_hung = counters(endpoint), endpoint.send()["code"], hung.done()
-        requests.delete(endpoint.url + "/_faults", timeout=5)
+        requests.delete(endpoint.url + "/_faults", timeout=20)
         assert (while_it_hung, hung.result(5)["code"]) == (((1, charged), "0000", False), "0000")
 
 
@@ -101,7 +102,7 @@ def test_hung_calls_hold_neither_the_engine_nor_threads(endpoint: Endpoint) -> N
         until(lambda: endpoint.faults.hanging == 100)
         threads = threading.active_count()
         answered = endpoint.send()["code"]
-        requests.delete(endpoint.url + "/_faults", timeout=5)
+        requests.delete(endpoint.url + "/_faults", timeout=20)
         codes_after = {call.result(20)["code"] for call in hung}
     assert (answered, threads < 100 + 50) == ("0000", True)
     assert codes_after <= {"0000", "1009"}  # a hundred readings at once are more than may wait
@@ -114,7 +115,8 @@ def test_an_endpoint_that_stops_lets_go_of_hung_calls() -> None:
             hung = pool.submit(stopping.send)
             until(lambda: stopping.faults.hanging == 1)
             begun_s = time.monotonic()
-        assert (isinstance(hung.exception(5), requests.ConnectionError), time.monotonic() - begun_s < 3) == (True, True)
+        took_s = time.monotonic() - begun_s
+        assert (isinstance(hung.exception(5), requests.ConnectionError), took_s < Limits().stop_s) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -152,14 +154,14 @@ def test_effects_are_combined(endpoint: Endpoint) -> None:
 def test_what_is_set_and_what_was_struck_is_shown(endpoint: Endpoint) -> None:
     fault(endpoint, code="9999", count=2)
     endpoint.send()
-    shown = requests.get(endpoint.url + "/_faults", timeout=5).json()
+    shown = requests.get(endpoint.url + "/_faults", timeout=20).json()
     left = {"code": {"value": "9999", "count": 1, "share": 1.0, "for_s": None}}
     assert shown == {"faults": left, "calls": 1, "charged": 0, "struck": 1, "hanging": 0}
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"[" * 100_000, b'{"code": "0000"}'])
 def test_what_is_no_fault_is_http_400_and_says_why(endpoint: Endpoint, body: bytes) -> None:
-    response = requests.post(endpoint.url + "/_faults", data=body, timeout=5)
+    response = requests.post(endpoint.url + "/_faults", data=body, timeout=20)
     assert (response.status_code, "must be" in response.text) == (400, True)
 
 
@@ -176,7 +178,7 @@ def test_there_is_no_fault_switch_unless_it_was_asked_for() -> None:
 def test_a_caller_that_hangs_up_in_mid_upload_is_charged_nothing(endpoint: Endpoint) -> None:
     with closing(socket.create_connection(endpoint.url.removeprefix("http://").split(":"))) as connection:
         connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf".encode())
-    deadline_s = time.monotonic() + 5
+    deadline_s = time.monotonic() + 20
     while counters(endpoint) != (1, 0) and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert (counters(endpoint), endpoint.send()["code"]) == ((1, 0), "0000")

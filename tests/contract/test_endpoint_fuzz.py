@@ -246,4 +246,4 @@ def _is_read_or_rejected(reader: Reader, picture: bytes) -> bool:
 
 def test_a_permit_can_be_read_after_all_that(endpoint: Endpoint) -> None:
     assert endpoint.send()["data"]["cardNum"] == PERMIT.card_num
-    assert requests.get(endpoint.url + "/healthz", timeout=5).status_code == 200
+    assert requests.get(endpoint.url + "/healthz", timeout=20).status_code == 200

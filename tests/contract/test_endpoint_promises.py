@@ -82,7 +82,7 @@ def test_a_refused_image_has_no_id(endpoint: Endpoint) -> None:
 
 
 def forced(endpoint: Endpoint, code: str) -> dict[str, Any]:
-    requests.post(endpoint.url + "/_faults", json={"code": code, "count": 1}, timeout=5)
+    requests.post(endpoint.url + "/_faults", json={"code": code, "count": 1}, timeout=20)
     return endpoint.send()
 
 
@@ -103,7 +103,7 @@ CALLS: dict[str, Callable[[Endpoint], dict[str, Any]]] = {
 
 
 def counted(endpoint: Endpoint) -> int:
-    return int(requests.get(endpoint.url + "/_faults", timeout=5).json()["charged"])
+    return int(requests.get(endpoint.url + "/_faults", timeout=20).json()["charged"])
 
 
 @settings(max_examples=25, deadline=None)

@@ -104,7 +104,7 @@ def test_a_call_without_an_image_is_1002_with_a_reason(endpoint: Endpoint) -> No
 
 
 def test_a_body_that_cannot_be_read_is_1002(endpoint: Endpoint) -> None:
-    response = requests.post(endpoint.url + PATH, json={}, timeout=5)
+    response = requests.post(endpoint.url + PATH, json={}, timeout=20)
     assert response.json()["code"] == "1002"
 
 
@@ -114,7 +114,7 @@ def test_another_path_is_1012(endpoint: Endpoint, path: str) -> None:
 
 
 def test_another_method_is_1012(endpoint: Endpoint) -> None:
-    assert requests.get(endpoint.url + PATH, timeout=5).json()["code"] == "1012"
+    assert requests.get(endpoint.url + PATH, timeout=20).json()["code"] == "1012"
 
 
 @pytest.mark.parametrize(
@@ -155,4 +155,4 @@ def test_a_bug_of_the_engine_is_9999_and_its_log_line_holds_no_data(
 
 
 def test_the_endpoint_is_healthy(endpoint: Endpoint) -> None:
-    assert requests.get(endpoint.url + "/healthz", timeout=5).status_code == 200
+    assert requests.get(endpoint.url + "/healthz", timeout=20).status_code == 200

@@ -82,6 +82,11 @@ def has_perspective(transform: Transform) -> bool:
     return bool(np.any(transform[2, :2]))
 
 
+def turn_of(anchor: Anchor) -> Transform | None:
+    """The turn, scale and shift that puts a single anchor in its place; None when its ends are one point."""
+    return _similarity([anchor])
+
+
 def corners_in_picture(transform: Transform, box: Box = card.OUTLINE) -> Floats:
     """The corners of a box of the card, or of the card, in the picture's pixels, clockwise from the top left."""
     return project(np.linalg.inv(transform), box.corners)

@@ -18,6 +18,7 @@ from hmt_pass.endpoint.engine.page import Page
 from hmt_pass.endpoint.engine.text import Line, TextReader, prominence
 
 _MIN_CONFIDENCE = 0.4
+_BEYOND_DOUBT = 0.9
 _ENOUGH_PLACES = 4
 _MAX_LINES = 40  # read in search of a card: a keyboard has a hundred, a card twenty
 _MAX_FIELD_LENGTH = 24  # characters; longer lines are print beside the card, and each would keep up to 15 MB
@@ -45,42 +46,60 @@ class Look:
     transform: Transform | None = None
     is_firm: bool = False
     """Whether enough of the card was seen to trust its place in the picture."""
-    prose: list[Floats] = field(default_factory=list)
-    """Middles of lines that are too long for a card's."""
+    done: list[Floats] = field(default_factory=list)
+    """Middles of lines that tell nothing of a card, whose reading is beyond doubt."""
 
     def at(self, long_side_px: int) -> Page | None:
         """The page of the card, with what a look at `long_side_px` adds to earlier ones; None when there is none."""
         quads = sorted(self.text.find(self.picture, long_side_px), key=prominence, reverse=True)
+        unread = self._read_most_prominent(quads)
+        if self.transform is None:
+            self._read_most_prominent([quad for quad in unread if self._is_near_an_anchor(quad)])
+        return None if self.transform is None else Page.of(self.lines, self.transform, self.alphabets)
+
+    def _read_most_prominent(self, quads: list[Floats]) -> list[Floats]:
+        """Read as many as a search may, and locate the card; returns the others that are worth it."""
+        unread: list[Floats] = []
         tried = 0
         for quad in quads:
-            if tried < _MAX_LINES and self._is_worth_reading(quad):
+            if not self._is_worth_reading(quad):
+                continue
+            if tried < _MAX_LINES:
                 self._read(quad)
                 tried += 1
+            else:
+                unread.append(quad)
         self.transform = layout.locate(self.anchors)
-        return None if self.transform is None else Page.of(self.lines, self.transform, self.alphabets)
+        return unread
 
     def _is_worth_reading(self, quad: Floats) -> bool:
         if self.transform is None:
-            return not self._is_prose(quad)
+            return not self._is_done(quad)
         return is_worth_reading(quad, self.transform) if self.is_firm else _is_near(quad, self.transform)
+
+    def _is_near_an_anchor(self, quad: Floats) -> bool:
+        """Whether the line lies on a card whose title or code was seen: either shows roughly where its card lies."""
+        roughly = (layout.turn_of(anchor) for anchor in self.anchors if anchor.known is Known.ENDS)
+        return any(_is_near(quad, transform) for transform in roughly if transform is not None)
 
     def _read(self, quad: Floats) -> None:
         line = self.text.read(self.picture, quad)
         if line.confidence <= _MIN_CONFIDENCE:
             return
         anchor = anchor_of(line, self.alphabets)
-        if anchor is None and len(line.text) > _MAX_FIELD_LENGTH:
-            self.prose.append(quad.mean(axis=0))
-            return
-        self.lines.append(line)
+        is_too_long = len(line.text) > _MAX_FIELD_LENGTH
+        if anchor is None and (is_too_long or line.confidence >= _BEYOND_DOUBT):
+            self.done.append(quad.mean(axis=0))
+        if anchor or not is_too_long:
+            self.lines.append(line)
         if anchor:
             self.anchors.append(anchor)
             self._locate()
 
-    def _is_prose(self, quad: Floats) -> bool:
-        """Whether an earlier look has read the line, and found it too long."""
+    def _is_done(self, quad: Floats) -> bool:
+        """Whether the line was read before, and there is no point in reading it again."""
         middle, reach_px = quad.mean(axis=0), size(quad)[1] / 2
-        return any(np.linalg.norm(middle - seen) < reach_px for seen in self.prose)
+        return any(np.linalg.norm(middle - seen) < reach_px for seen in self.done)
 
     def _locate(self) -> None:
         """Find the card's place once its title or code is seen: dates and numbers are on other papers too."""
