@@ -21,7 +21,8 @@ _MIN_CONFIDENCE = 0.4
 _BEYOND_DOUBT = 0.9
 _ENOUGH_PLACES = 4
 _MAX_LINES = 40  # read in search of a card: a keyboard has a hundred, a card twenty
-_MAX_FIELD_LENGTH = 24  # characters; longer lines are print beside the card, and each would keep up to 15 MB
+_MAX_FIELD_LENGTH = 24  # characters; longer lines are print beside the card
+_MAX_KEPT_BYTES = 64 << 20  # of lines that may lie beside the card: each keeps up to 10 MB of probabilities
 _EDGE = 15.0  # card units by which a line of the card may seem to lie beyond its edge
 _ROUGH_EDGE = 120.0  # the same while the card's tilt is not known
 
@@ -46,6 +47,8 @@ class Look:
     transform: Transform | None = None
     is_firm: bool = False
     """Whether enough of the card was seen to trust its place in the picture."""
+    postponed: list[Floats] = field(default_factory=list)
+    """Lines that are read again once it is known that they lie on the card."""
     done: list[Floats] = field(default_factory=list)
     """Middles of lines that tell nothing of a card, whose reading is beyond doubt."""
 
@@ -55,7 +58,10 @@ class Look:
         unread = self._read_most_prominent(quads)
         if self.transform is None:
             self._read_most_prominent([quad for quad in unread if self._is_near_an_anchor(quad)])
-        return None if self.transform is None else Page.of(self.lines, self.transform, self.alphabets)
+        if self.transform is None:
+            return None
+        self._read_postponed(self.transform)
+        return Page.of(self.lines, self.transform, self.alphabets)
 
     def _read_most_prominent(self, quads: list[Floats]) -> list[Floats]:
         """Read as many as a search may, and locate the card; returns the others that are worth it."""
@@ -91,10 +97,22 @@ class Look:
         if anchor is None and (is_too_long or line.confidence >= _BEYOND_DOUBT):
             self.done.append(quad.mean(axis=0))
         if anchor or not is_too_long:
-            self.lines.append(line)
+            self._keep(line)
         if anchor:
             self.anchors.append(anchor)
             self._locate()
+
+    def _keep(self, line: Line) -> None:
+        """Keep a line; of many that may lie anywhere only where they are."""
+        kept_bytes = sum(kept.probabilities.nbytes for kept in self.lines)
+        if self.transform is None and kept_bytes > _MAX_KEPT_BYTES:
+            self.postponed.append(line.corners)
+        else:
+            self.lines.append(line)
+
+    def _read_postponed(self, transform: Transform) -> None:
+        self.lines += [self.text.read(self.picture, quad) for quad in self.postponed if _is_near(quad, transform)]
+        self.postponed.clear()
 
     def _is_done(self, quad: Floats) -> bool:
         """Whether the line was read before, and there is no point in reading it again."""
