@@ -29,6 +29,7 @@ from hmt_pass.endpoint.server import Server
 from hmt_pass.permit import Permit
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
+PATIENCE_S = 20.0  # for what must happen, on a busy machine too
 API_ID, API_SECRET = "an-account", "a-secret-of-the-account"
 PERMIT = Permit("C00000001", "样本", "YANGBEN", "19900201", "女", "20190118-20290117", "山东")
 
@@ -78,7 +79,7 @@ class Endpoint:
             "sign": signing.sign(api_id, api_secret, timestamp),
         } | changes
         where = {"params": parameters} if query else {"data": parameters}
-        return requests.post(self.url + path, files=files, timeout=20, **where)
+        return requests.post(self.url + path, files=files, timeout=PATIENCE_S, **where)
 
     def post(self, **call: Any) -> dict[str, Any]:  # noqa: ANN401  whatever `request` takes
         """`request`, answered with HTTP 200: the body."""
@@ -90,6 +91,24 @@ class Endpoint:
     def send(self, image: bytes | None = None, **changes: str) -> dict[str, Any]:
         """`post` with an image as `file`."""
         return self.post(files={"file": ("a.jpg", photo() if image is None else image)}, **changes)
+
+    def fault(self, **wanted: object) -> dict[str, Any]:
+        """Set a fault, as an operator does."""
+        return self._switch("POST", json=wanted)
+
+    def shown_faults(self) -> dict[str, Any]:
+        """What is set, and the counters."""
+        return self._switch("GET")
+
+    def clear_faults(self) -> dict[str, Any]:
+        """Set no fault."""
+        return self._switch("DELETE")
+
+    def _switch(self, method: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
+        response = requests.request(method, self.url + "/_faults", timeout=PATIENCE_S, **body)
+        response.raise_for_status()
+        shown: dict[str, Any] = response.json()
+        return shown
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from local.process import clean_environment
 from local.redis import RedisServer
 from local.s3 import BUCKET, S3Server
 from local.services import CHECKOUT, Worker
+from local.stage import until
 
 
 @pytest.fixture(scope="session")
@@ -96,10 +96,7 @@ class System:
         return [self.producer.wait(job_id, timeout_s).state for job_id in job_ids]
 
     def until(self, happened: Callable[[], object], timeout_s: float = 20.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not happened():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.05)
+        assert until(lambda: bool(happened()), timeout_s), "it did not happen in time"
 
     def command(self, *arguments: str) -> Any:  # noqa: ANN401  JSON, of a shape that the test knows
         """`python -m worker ... --json` as an operator types it."""

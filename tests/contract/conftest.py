@@ -1,12 +1,13 @@
 """What contract tests share: the fake that unit tests use beside the real thing, and a running endpoint."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-import requests
 from endpoints import PERMIT, Endpoint, running, website
 from fakes import S3, VERSIONED, FakeStorage, fake_store
+from sites import PUBLIC, Serve
 
+from hmt_pass.endpoint import addresses, download
 from hmt_pass.endpoint.engine.card import Kind
 from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.store import Store, connect
@@ -60,13 +61,27 @@ def served() -> Iterator[Endpoint]:
 @pytest.fixture
 def endpoint(served: Endpoint) -> Endpoint:
     """The running endpoint without faults, with counters at zero and an engine that has seen nothing."""
-    requests.delete(served.url + "/_faults", timeout=20)
+    served.clear_faults()
     served.engine.found, served.engine.seen = Reading(Kind.HK_MACAU, PERMIT), []
     served.faults.calls = served.faults.charged = served.faults.struck = 0
     return served
 
 
 @pytest.fixture
-def web() -> Iterator[Callable[..., str]]:
+def web() -> Iterator[Serve]:
     with website() as serve:
         yield serve
+
+
+@pytest.fixture
+def internet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Sites at the one address that counts as public."""
+    monkeypatch.setattr(addresses, "is_public", PUBLIC.__eq__)
+    with website(PUBLIC) as serve:
+        yield serve
+
+
+@pytest.fixture
+def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.2 s for a whole download."""
+    monkeypatch.setattr(download, "TIME_LIMIT_S", 0.2)

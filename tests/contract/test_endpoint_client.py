@@ -11,7 +11,6 @@ from datetime import date
 from itertools import product
 
 import pytest
-import requests
 from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, gives, photo, running, website
 
 from hmt_pass.client import Client
@@ -71,14 +70,6 @@ def web() -> Iterator[Serve]:
         yield serve
 
 
-def fault(endpoint: Endpoint, **wanted: object) -> None:
-    requests.post(endpoint.url + "/_faults", json=wanted, timeout=20).raise_for_status()
-
-
-def charged(endpoint: Endpoint) -> int:
-    return int(requests.get(endpoint.url + "/_faults", timeout=20).json()["charged"])
-
-
 def by_file(client: Client, _: Serve, flag: Flag) -> Reply:
     return client.recognize(PHOTO, flag=flag)
 
@@ -115,7 +106,7 @@ def test_a_permit_comes_back_whole_by_every_source_and_flag(
 def test_every_code_is_a_reply_with_its_disposition_and_costs_nothing(
     endpoint: Endpoint, client: Client, code: Code
 ) -> None:
-    fault(endpoint, code=code.value, count=1)
+    endpoint.fault(code=code.value, count=1)
     reply = client.recognize(PHOTO)
     assert (reply.code, reply.msg, reply.disposition) == (code.value, code.message, code.disposition)
     assert (reply.charge, reply.charged, reply.permit, reply.image_id) == (2, False, None, "")
@@ -123,7 +114,7 @@ def test_every_code_is_a_reply_with_its_disposition_and_costs_nothing(
 
 
 def test_a_code_that_the_text_does_not_list_is_a_dead_letter(endpoint: Endpoint, client: Client) -> None:
-    fault(endpoint, code="4711", count=1)
+    endpoint.fault(code="4711", count=1)
     reply = client.recognize(PHOTO)
     assert (reply.code, reply.disposition, reply.charged) == ("4711", Disposition.DEAD_LETTER, False)
 
@@ -185,17 +176,17 @@ def test_the_sequence_id_of_a_call_is_in_the_endpoint_s_log(client: Client, capl
 def test_a_dropped_connection_is_ambiguous_whether_it_was_charged_or_not(
     endpoint: Endpoint, client: Client, when: str, charges: int
 ) -> None:
-    before = charged(endpoint)
-    fault(endpoint, drop=when, count=1)
+    before = endpoint.shown_faults()["charged"]
+    endpoint.fault(drop=when, count=1)
     with pytest.raises(UnansweredError) as caught:
         client.recognize(PHOTO)
-    assert (caught.value.possibly_charged, charged(endpoint) - before) == (True, charges)
+    assert (caught.value.possibly_charged, endpoint.shown_faults()["charged"] - before) == (True, charges)
     assert client.recognize(PHOTO).code == "0000"
 
 
 @pytest.mark.parametrize("wanted", [{"latency_s": 1.0}, {"hang": "before"}, {"hang": "after"}], ids=str)
 def test_an_answer_that_does_not_come_in_time_is_ambiguous(endpoint: Endpoint, wanted: dict[str, object]) -> None:
-    fault(endpoint, count=1, **wanted)
+    endpoint.fault(count=1, **wanted)
     with pytest.raises(UnansweredError):
         Client(API_ID, API_SECRET, endpoint.url, read_timeout_s=0.2).recognize(PHOTO)
 
@@ -204,12 +195,12 @@ def test_an_answer_that_does_not_come_in_time_is_ambiguous(endpoint: Endpoint, w
 def test_garbage_in_the_place_of_an_answer_is_unreadable_and_was_charged(
     endpoint: Endpoint, client: Client, kind: Kind
 ) -> None:
-    before = charged(endpoint)
-    fault(endpoint, garbage=kind, count=1)
+    before = endpoint.shown_faults()["charged"]
+    endpoint.fault(garbage=kind, count=1)
     with pytest.raises(UnreadableReplyError) as caught:
         client.recognize(PHOTO)
     expected = {Kind.HTML: 502, Kind.GATEWAY: 503}.get(kind, 200)
-    assert (expected, 1) == (caught.value.http_status, charged(endpoint) - before)
+    assert (expected, 1) == (caught.value.http_status, endpoint.shown_faults()["charged"] - before)
     assert client.recognize(PHOTO).code == "0000"
 
 

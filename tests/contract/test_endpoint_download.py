@@ -5,7 +5,6 @@ import gzip
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -18,7 +17,6 @@ from sites import (
     LATE,
     PICTURE,
     PRIVATE,
-    PUBLIC,
     TOO_LARGE,
     Inside,
     Serve,
@@ -32,31 +30,18 @@ from sites import (
 
 from hmt_pass import image
 from hmt_pass.codes import Code
-from hmt_pass.endpoint import addresses, download
+from hmt_pass.endpoint import download
 from hmt_pass.endpoint.answers import RefusedError
 from hmt_pass.endpoint.download import Downloads
 
 
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Sites on the internet."""
-    monkeypatch.setattr(addresses, "is_public", PUBLIC.__eq__)
-    with website(PUBLIC) as serve:
-        yield serve
+def test_the_bytes_behind_an_address_are_fetched(internet: Serve) -> None:
+    assert [PICTURE] == fetched(internet(gives(PICTURE)))
 
 
-@pytest.fixture
-def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "TIME_LIMIT_S", 0.2)
-
-
-def test_the_bytes_behind_an_address_are_fetched(web: Serve) -> None:
-    assert [PICTURE] == fetched(web(gives(PICTURE)))
-
-
-def test_a_picture_of_the_largest_size_is_fetched(web: Serve) -> None:
+def test_a_picture_of_the_largest_size_is_fetched(internet: Serve) -> None:
     picture = bytes(image.MAX_BYTES)
-    assert [picture] == fetched(web(then(headers(Content_Length=str(len(picture))), picture)))
+    assert [picture] == fetched(internet(then(headers(Content_Length=str(len(picture))), picture)))
 
 
 @pytest.mark.parametrize(
@@ -72,24 +57,24 @@ def test_a_picture_of_the_largest_size_is_fetched(web: Serve) -> None:
         ("", "/"),
     ],
 )
-def test_an_address_is_escaped_where_it_has_to_be_and_nowhere_else(web: Serve, written: str, asked: str) -> None:
-    site = web(lambda request: gives(request.path.encode())(request)).removesuffix("/photo")
+def test_an_address_is_escaped_where_it_has_to_be_and_nowhere_else(internet: Serve, written: str, asked: str) -> None:
+    site = internet(lambda request: gives(request.path.encode())(request)).removesuffix("/photo")
     assert [asked.encode()] == fetched(site + written)
 
 
-def test_an_address_may_have_8192_characters(web: Serve) -> None:
-    longest = web(gives(PICTURE)).ljust(8192, "a")
+def test_an_address_may_have_8192_characters(internet: Serve) -> None:
+    longest = internet(gives(PICTURE)).ljust(8192, "a")
     assert [PICTURE, FAILED] == fetched(longest, longest + "a")
 
 
-def test_redirects_are_followed(web: Serve) -> None:
-    here = web(gives(PICTURE))
-    assert [PICTURE] == fetched(web(redirects("/a", "b?c", "#d", f"//{here.removeprefix('http://')}")))
+def test_redirects_are_followed(internet: Serve) -> None:
+    here = internet(gives(PICTURE))
+    assert [PICTURE] == fetched(internet(redirects("/a", "b?c", "#d", f"//{here.removeprefix('http://')}")))
 
 
-def test_five_redirects_are_followed_and_not_six(web: Serve) -> None:
-    here = web(gives(PICTURE))
-    five, six = (web(redirects(*["/again"] * (count - 1), here)) for count in (5, 6))
+def test_five_redirects_are_followed_and_not_six(internet: Serve) -> None:
+    here = internet(gives(PICTURE))
+    five, six = (internet(redirects(*["/again"] * (count - 1), here)) for count in (5, 6))
     assert [PICTURE, FAILED] == fetched(five, six)
 
 
@@ -117,8 +102,8 @@ def test_five_redirects_are_followed_and_not_six(web: Serve) -> None:
         without_end(b"a" * 1000, first=b""),
     ],
 )
-def test_an_answer_without_a_picture_is_1006(web: Serve, answer: Answer) -> None:
-    assert [FAILED] == fetched(web(answer))
+def test_an_answer_without_a_picture_is_1006(internet: Serve, answer: Answer) -> None:
+    assert [FAILED] == fetched(internet(answer))
 
 
 @pytest.mark.parametrize(
@@ -167,8 +152,8 @@ def test_an_address_that_cannot_be_fetched_is_1006_whatever_the_switch(url: str)
         ),
     ],
 )
-def test_a_picture_at_an_address_may_not_be_too_large(web: Serve, answer: Answer) -> None:
-    assert [TOO_LARGE] == fetched(web(answer))
+def test_a_picture_at_an_address_may_not_be_too_large(internet: Serve, answer: Answer) -> None:
+    assert [TOO_LARGE] == fetched(internet(answer))
 
 
 @pytest.mark.parametrize(
@@ -182,13 +167,13 @@ def test_a_picture_at_an_address_may_not_be_too_large(web: Serve, answer: Answer
     ],
 )
 @pytest.mark.usefixtures("short_limit")
-def test_a_download_that_drips_is_1005_when_its_time_is_over(web: Serve, answer: Answer) -> None:
+def test_a_download_that_drips_is_1005_when_its_time_is_over(internet: Serve, answer: Answer) -> None:
     begun_s = time.monotonic()
-    assert [LATE] == fetched(web(answer))
+    assert [LATE] == fetched(internet(answer))
     assert time.monotonic() - begun_s < BEYOND_THE_LIMIT_S
 
 
-@pytest.mark.usefixtures("short_limit", "web")
+@pytest.mark.usefixtures("short_limit", "internet")
 def test_a_name_that_is_looked_up_for_too_long_is_1005(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(1) or [])
     assert [LATE] == fetched("http://slow.test/")
@@ -196,12 +181,12 @@ def test_a_name_that_is_looked_up_for_too_long_is_1005(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("encoding", ["chunked", "gzip, chunked"])
 @pytest.mark.usefixtures("short_limit")
-def test_a_body_that_is_not_as_announced_is_refused_in_time(web: Serve, encoding: str) -> None:
-    (refused,) = fetched(web(then(headers(Transfer_Encoding=encoding), b"no chunk")))
+def test_a_body_that_is_not_as_announced_is_refused_in_time(internet: Serve, encoding: str) -> None:
+    (refused,) = fetched(internet(then(headers(Transfer_Encoding=encoding), b"no chunk")))
     assert refused in (FAILED, LATE)  # the HTTP library tells at once or not at all
 
 
-def test_downloads_at_once_are_bounded_and_the_others_wait(web: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downloads_at_once_are_bounded_and_the_others_wait(internet: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_AT_ONCE", 2)
     at_once: list[int] = []
     under_way: set[object] = set()
@@ -215,13 +200,13 @@ def test_downloads_at_once_are_bounded_and_the_others_wait(web: Serve, monkeypat
         under_way.discard(request)
         gives(PICTURE)(request)
 
-    assert [PICTURE] * 6 == fetched(*[web(answer)] * 6)
+    assert [PICTURE] * 6 == fetched(*[internet(answer)] * 6)
     assert max(at_once) == 2
 
 
-def test_an_account_with_slow_addresses_leaves_room_for_the_others(web: Serve) -> None:
+def test_an_account_with_slow_addresses_leaves_room_for_the_others(internet: Serve) -> None:
     finish = threading.Event()
-    slow, quick = web(lambda _: finish.wait(9)), web(gives(PICTURE))
+    slow, quick = internet(lambda _: finish.wait(9)), internet(gives(PICTURE))
 
     async def scenario() -> tuple[bytes, bool]:
         downloads = Downloads()
@@ -242,10 +227,10 @@ def test_an_account_with_slow_addresses_leaves_room_for_the_others(web: Serve) -
 
 
 @pytest.mark.usefixtures("short_limit")
-def test_waiting_for_its_turn_is_part_of_a_downloads_time(web: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_its_turn_is_part_of_a_downloads_time(internet: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_AT_ONCE", 1)
     begun_s = time.monotonic()
-    assert [LATE] * 16 == fetched(*[web(silent)] * 16)
+    assert [LATE] * 16 == fetched(*[internet(silent)] * 16)
     assert time.monotonic() - begun_s < BEYOND_THE_LIMIT_S  # one after the other they would take 3.2 s
 
 
@@ -253,8 +238,8 @@ def test_downloads_can_be_closed_before_the_first_one() -> None:
     assert [] == fetched()
 
 
-def test_downloads_under_way_end_in_1006_when_they_are_closed(web: Serve) -> None:
-    url = web(silent)
+def test_downloads_under_way_end_in_1006_when_they_are_closed(internet: Serve) -> None:
+    url = internet(silent)
 
     async def scenario() -> Code:
         downloads = Downloads()
@@ -292,19 +277,19 @@ def test_whatever_text_is_given_nothing_but_a_refusal_comes_of_it(monkeypatch: p
         runner.run(downloads.close())
 
 
-def test_an_endpoint_reads_a_picture_by_its_address_where_the_switch_allows_it(web: Serve) -> None:
+def test_an_endpoint_reads_a_picture_by_its_address_where_the_switch_allows_it(internet: Serve) -> None:
 
-    url = web(gives(photo()))
+    url = internet(gives(photo()))
     with running(private_addresses=True) as endpoint:
         assert "0000" == endpoint.post(url=url)["code"]
-        assert said(endpoint.post(url=web(headers(404)))) == refusal(Code.DOWNLOAD_FAILED)
-        assert said(endpoint.post(url=web(gives(bytes(6 * 1024 * 1024))))) == refusal(Code.IMAGE_TOO_LARGE, "url")
+        assert said(endpoint.post(url=internet(headers(404)))) == refusal(Code.DOWNLOAD_FAILED)
+        assert said(endpoint.post(url=internet(gives(bytes(6 * 1024 * 1024))))) == refusal(Code.IMAGE_TOO_LARGE, "url")
 
 
 @pytest.mark.usefixtures("short_limit")
-def test_an_endpoint_answers_in_time_for_a_site_that_never_does(web: Serve) -> None:
+def test_an_endpoint_answers_in_time_for_a_site_that_never_does(internet: Serve) -> None:
     with running() as endpoint:
-        assert said(endpoint.post(url=web(silent))) == refusal(Code.DOWNLOAD_TIMEOUT)
+        assert said(endpoint.post(url=internet(silent))) == refusal(Code.DOWNLOAD_TIMEOUT)
 
 
 def test_an_endpoint_does_not_speak_to_its_own_machine_unless_told_to() -> None:

@@ -17,16 +17,6 @@ from cryptography.x509.oid import NameOID
 from endpoints import Answer, gives, website
 from sites import FAILED, LATE, PICTURE, PRIVATE, PUBLIC, Inside, Serve, fetched, headers, redirects
 
-from hmt_pass.endpoint import addresses, download
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Sites on the internet."""
-    monkeypatch.setattr(addresses, "is_public", PUBLIC.__eq__)
-    with website(PUBLIC) as serve:
-        yield serve
-
 
 @pytest.fixture
 def inside() -> Iterator[Inside]:
@@ -48,11 +38,6 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[str]]]:
     return known
 
 
-@pytest.fixture
-def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "TIME_LIMIT_S", 0.2)
-
-
 def test_a_private_address_is_not_spoken_to(inside: Inside) -> None:
     assert [FAILED] == fetched(inside.url)
     assert inside.asked == []
@@ -62,14 +47,14 @@ def test_a_private_address_is_spoken_to_where_that_is_allowed(inside: Inside) ->
     assert [PICTURE] == fetched(inside.url, private_addresses=True)
 
 
-def test_a_redirect_to_a_private_address_is_not_followed(web: Serve, inside: Inside) -> None:
-    assert [FAILED] == fetched(web(redirects("/photo", inside.url)))
+def test_a_redirect_to_a_private_address_is_not_followed(internet: Serve, inside: Inside) -> None:
+    assert [FAILED] == fetched(internet(redirects("/photo", inside.url)))
     assert inside.asked == []
 
 
-def test_a_name_in_chinese_is_looked_up_in_its_ascii_form(web: Serve, names: dict[str, list[list[str]]]) -> None:
+def test_a_name_in_chinese_is_looked_up_in_its_ascii_form(internet: Serve, names: dict[str, list[list[str]]]) -> None:
     names["xn--fsqu00a.test"] = [[PUBLIC]]
-    assert [PICTURE] == fetched(web(gives(PICTURE)).replace(PUBLIC, "例子.test"))
+    assert [PICTURE] == fetched(internet(gives(PICTURE)).replace(PUBLIC, "例子.test"))
 
 
 def test_a_name_of_a_private_address_is_not_spoken_to(inside: Inside, names: dict[str, list[list[str]]]) -> None:
@@ -82,20 +67,20 @@ def test_a_name_of_a_private_address_is_not_spoken_to(inside: Inside, names: dic
 
 
 def test_of_a_name_with_several_addresses_only_the_public_ones_are_spoken_to(
-    web: Serve, inside: Inside, names: dict[str, list[list[str]]]
+    internet: Serve, inside: Inside, names: dict[str, list[list[str]]]
 ) -> None:
     names["both.test"] = [[PRIVATE, PUBLIC]]
-    urls = web(gives(b"from the internet")), inside.url
+    urls = internet(gives(b"from the internet")), inside.url
     answers = fetched(urls[0].replace(PUBLIC, "both.test"), urls[1].replace(PRIVATE, "both.test"))
     assert [b"from the internet", FAILED] == answers
     assert inside.asked == []
 
 
 def test_a_name_that_changes_its_address_is_looked_up_once(
-    web: Serve, inside: Inside, names: dict[str, list[list[str]]]
+    internet: Serve, inside: Inside, names: dict[str, list[list[str]]]
 ) -> None:
     names["rebinding.test"] = [[PUBLIC], [PRIVATE]]
-    assert [PICTURE] == fetched(web(gives(PICTURE)).replace(PUBLIC, "rebinding.test"))
+    assert [PICTURE] == fetched(internet(gives(PICTURE)).replace(PUBLIC, "rebinding.test"))
     assert [[PRIVATE]] == names["rebinding.test"]
     assert [FAILED] == fetched(inside.url.replace(PRIVATE, "rebinding.test"))
     assert inside.asked == []
@@ -137,22 +122,24 @@ def test_a_private_address_answers_the_same_whether_somebody_listens_or_not(insi
     assert [FAILED, FAILED] == fetched(inside.url, f"http://{PRIVATE}:{closed_port}/photo")
 
 
-def test_proxies_of_the_environment_are_not_used(web: Serve, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_not_used(
+    internet: Serve, inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, inside.url)
-    assert [PICTURE] == fetched(web(gives(PICTURE)))
+    assert [PICTURE] == fetched(internet(gives(PICTURE)))
     assert inside.asked == []
 
 
-def test_no_credentials_are_taken_from_an_address(web: Serve) -> None:
+def test_no_credentials_are_taken_from_an_address(internet: Serve) -> None:
     asked: list[str] = []
-    url = web(lambda request: asked.append(request.path))
+    url = internet(lambda request: asked.append(request.path))
     with_credentials = url.replace("//", "//name:secret@")
-    assert [FAILED, FAILED] == fetched(with_credentials, web(redirects(with_credentials)))
+    assert [FAILED, FAILED] == fetched(with_credentials, internet(redirects(with_credentials)))
     assert asked == []
 
 
-def test_no_cookie_is_kept(web: Serve, names: dict[str, list[list[str]]]) -> None:
+def test_no_cookie_is_kept(internet: Serve, names: dict[str, list[list[str]]]) -> None:
     names["cookies.test"] = [[PUBLIC]]  # a jar takes none from a bare address
 
     def answer(request: BaseHTTPRequestHandler) -> None:
@@ -161,14 +148,14 @@ def test_no_cookie_is_kept(web: Serve, names: dict[str, list[list[str]]]) -> Non
         else:
             gives(str(request.headers["Cookie"]).encode())(request)
 
-    assert [b"None"] == fetched(web(answer).replace(PUBLIC, "cookies.test"))
+    assert [b"None"] == fetched(internet(answer).replace(PUBLIC, "cookies.test"))
 
 
-def test_a_site_is_told_neither_versions_nor_where_the_caller_comes_from(web: Serve) -> None:
-    url = web(lambda request: gives(" ".join(sorted(request.headers)).encode())(request))
+def test_a_site_is_told_neither_versions_nor_where_the_caller_comes_from(internet: Serve) -> None:
+    url = internet(lambda request: gives(" ".join(sorted(request.headers)).encode())(request))
     assert [b"Accept Accept-Encoding Connection Host User-Agent"] == fetched(url)
     assert [b"hmt-pass-endpoint identity"] == fetched(
-        web(
+        internet(
             lambda request: gives(f"{request.headers['User-Agent']} {request.headers['Accept-Encoding']}".encode())(
                 request
             )
@@ -179,9 +166,9 @@ def test_a_site_is_told_neither_versions_nor_where_the_caller_comes_from(web: Se
 @pytest.mark.parametrize(
     "answer", [gives(PICTURE), headers(404), headers(200, Set_Cookie="na me=secret"), headers(302, Location="//")]
 )
-def test_no_log_holds_an_address(web: Serve, answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_holds_an_address(internet: Serve, answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        fetched(web(answer) + "?token=secret", "http://secret.test/?token=secret")
+        fetched(internet(answer) + "?token=secret", "http://secret.test/?token=secret")
     assert [] == [
         record for record in caplog.records if "secret" in record.getMessage() or PUBLIC in record.getMessage()
     ]
@@ -206,13 +193,13 @@ def certificate(folder: Path, address: str = PUBLIC) -> tuple[Path, ssl.SSLConte
     return file, context
 
 
-@pytest.mark.usefixtures("web")
+@pytest.mark.usefixtures("internet")
 def test_a_certificate_that_nobody_vouches_for_is_1006(tmp_path: Path) -> None:
     with website(PUBLIC, certificate(tmp_path)[1]) as serve:
         assert [FAILED] == fetched(serve(gives(PICTURE)))
 
 
-@pytest.mark.usefixtures("web")
+@pytest.mark.usefixtures("internet")
 @pytest.mark.parametrize(("address", "answer"), [(PUBLIC, PICTURE), (PRIVATE, FAILED)])
 def test_a_trusted_certificate_is_good_for_its_own_address_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, answer: object
@@ -223,7 +210,7 @@ def test_a_trusted_certificate_is_good_for_its_own_address_only(
         assert [answer] == fetched(serve(gives(PICTURE)))
 
 
-@pytest.mark.usefixtures("short_limit", "web")
+@pytest.mark.usefixtures("short_limit", "internet")
 def test_a_site_that_never_shakes_hands_is_1005() -> None:
     with socket.create_server((PUBLIC, 0)) as silent:
         assert [LATE] == fetched(f"https://{PUBLIC}:{silent.getsockname()[1]}/")

@@ -198,7 +198,7 @@ def test_forced_codes_and_garbage_are_described_too(style: Conventions) -> None:
             {"code": "4711"},
             {"garbage": "gateway"},
         ]:
-            requests.post(endpoint.url + "/_faults", json=order, timeout=20)
+            endpoint.fault(**order)
             response = endpoint.request(files={"file": ("a.jpg", photo())})
             content = responses[str(response.status_code)]["content"][response.headers["Content-Type"]]
             schema = {**content["schema"], "components": described["components"]}

@@ -2,14 +2,13 @@
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
-from endpoints import Endpoint, Engine, photo, refusal, running, said
+from endpoints import PATIENCE_S, Endpoint, Engine, photo, refusal, running, said
 from wires import form, head, wire
 
 from hmt_pass.codes import Code
@@ -17,6 +16,7 @@ from hmt_pass.endpoint import parameters
 from hmt_pass.endpoint.conventions import Conventions
 from hmt_pass.endpoint.engine.reading import Reading
 from hmt_pass.endpoint.limits import Limits
+from local.stage import until
 
 THREADS = os.cpu_count() or 1
 
@@ -40,7 +40,7 @@ class Busy:
     def __init__(self, endpoint: Endpoint, engine: BusyEngine, callers: ThreadPoolExecutor) -> None:
         self.endpoint, self.engine, self._callers = endpoint, engine, callers
         self._calls = [callers.submit(endpoint.send) for _ in range(THREADS)]
-        eventually(lambda: len(engine.seen) == THREADS)
+        assert until(lambda: len(engine.seen) == THREADS, PATIENCE_S)
 
     def has_room(self) -> bool:
         """Whether a caller is asked for its body. It hangs up then."""
@@ -51,19 +51,12 @@ class Busy:
     def fill(self) -> None:
         """Let one call wait."""
         self._calls.append(self._callers.submit(self.endpoint.send))
-        eventually(lambda: not self.has_room())
+        assert until(lambda: not self.has_room(), PATIENCE_S)
 
     def go_on(self) -> list[str]:
         """Let the engine read; the codes of all calls made here."""
         self.engine.may_go_on.set()
         return [call.result(10)["code"] for call in self._calls]
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -121,8 +114,8 @@ def test_a_caller_that_hangs_up_while_it_waits_is_not_read_and_makes_room() -> N
     with busy() as endpoint:
         with wire(endpoint.endpoint.url) as call:
             call.send(head(content_type, f"Content-Length: {len(body)}"), body)
-            eventually(lambda: not endpoint.has_room())
-        eventually(endpoint.has_room)
+            assert until(lambda: not endpoint.has_room(), PATIENCE_S)
+        assert until(endpoint.has_room, PATIENCE_S)
         assert (endpoint.go_on(), endpoint.engine.seen) == (["0000"] * THREADS, [photo()] * THREADS)
 
 

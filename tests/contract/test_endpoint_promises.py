@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-import requests
 from endpoints import API_ID, API_SECRET, PERMIT, Endpoint, gives, photo, refusal, running, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,7 +81,7 @@ def test_a_refused_image_has_no_id(endpoint: Endpoint) -> None:
 
 
 def forced(endpoint: Endpoint, code: str) -> dict[str, Any]:
-    requests.post(endpoint.url + "/_faults", json={"code": code, "count": 1}, timeout=20)
+    endpoint.fault(code=code, count=1)
     return endpoint.send()
 
 
@@ -102,19 +101,15 @@ CALLS: dict[str, Callable[[Endpoint], dict[str, Any]]] = {
 }
 
 
-def counted(endpoint: Endpoint) -> int:
-    return int(requests.get(endpoint.url + "/_faults", timeout=20).json()["charged"])
-
-
 @settings(max_examples=25, deadline=None)
 @given(names=st.lists(st.sampled_from(sorted(CALLS)), min_size=1, max_size=8))
 def test_whatever_is_called_in_whatever_order_0000_alone_is_charged(served: Endpoint, names: list[str]) -> None:
-    served.engine.found, before = Reading(Kind.HK_MACAU, PERMIT), counted(served)
+    served.engine.found, before = Reading(Kind.HK_MACAU, PERMIT), served.shown_faults()["charged"]
     bodies = [CALLS[name](served) for name in names]
     expected = ["0000" if name.startswith("a permit") else "refused" for name in names]
     assert expected == ["0000" if body["code"] == "0000" else "refused" for body in bodies]
     assert [1 if code == "0000" else 2 for code in expected] == [body["charge"] for body in bodies]
-    assert counted(served) - before == expected.count("0000")
+    assert served.shown_faults()["charged"] - before == expected.count("0000")
 
 
 def test_a_log_line_has_the_ids_and_the_code(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:

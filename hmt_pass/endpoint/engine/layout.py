@@ -82,11 +82,6 @@ def has_perspective(transform: Transform) -> bool:
     return bool(np.any(transform[2, :2]))
 
 
-def turn_of(anchor: Anchor) -> Transform | None:
-    """The turn, scale and shift that puts a single anchor in its place; None when its ends are one point."""
-    return _similarity([anchor])
-
-
 def corners_in_picture(transform: Transform, box: Box = card.OUTLINE) -> Floats:
     """The corners of a box of the card, or of the card, in the picture's pixels, clockwise from the top left."""
     return project(np.linalg.inv(transform), box.corners)
@@ -106,7 +101,7 @@ def _perspectives(anchors: Sequence[Anchor]) -> Iterator[Transform]:
 
 def _rotations(anchors: Sequence[Anchor]) -> Iterator[Transform]:
     for pair in _pairs(anchors):
-        transform = _similarity(pair)
+        transform = similarity(pair)
         if transform is not None:
             yield transform
 
@@ -159,7 +154,7 @@ def _refined(transform: Transform, agreeing: Sequence[Anchor]) -> Transform:
     return refined if _can_be_seen(refined) else transform
 
 
-def _similarity(anchors: Sequence[Anchor]) -> Transform | None:
+def similarity(anchors: Sequence[Anchor]) -> Transform | None:
     """The turn, scale and shift that fits the anchors best (least squares); None when they are one point."""
     seen, printed = (points.astype(np.float64) for points in _ends(anchors))
     one, other = ((points - points.mean(axis=0)) @ [1, 1j] for points in (seen, printed))

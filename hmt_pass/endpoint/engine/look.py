@@ -57,7 +57,8 @@ class Look:
         quads = sorted(self.text.find(self.picture, long_side_px), key=prominence, reverse=True)
         unread = self._read_most_prominent(quads)
         if self.transform is None:
-            self._read_most_prominent([quad for quad in unread if self._is_near_an_anchor(quad)])
+            roughly = self._rough_places()
+            self._read_most_prominent([quad for quad in unread if any(_is_near(quad, place) for place in roughly)])
         if self.transform is None:
             return None
         self._read_postponed(self.transform)
@@ -83,10 +84,10 @@ class Look:
             return not self._is_done(quad)
         return is_worth_reading(quad, self.transform) if self.is_firm else _is_near(quad, self.transform)
 
-    def _is_near_an_anchor(self, quad: Floats) -> bool:
-        """Whether the line lies on a card whose title or code was seen: either shows roughly where its card lies."""
-        roughly = (layout.turn_of(anchor) for anchor in self.anchors if anchor.known is Known.ENDS)
-        return any(_is_near(quad, transform) for transform in roughly if transform is not None)
+    def _rough_places(self) -> list[Transform]:
+        """Where cards may lie: a title or a code shows it roughly, even alone."""
+        turns = (layout.similarity([anchor]) for anchor in self.anchors if anchor.known is Known.ENDS)
+        return [turn for turn in turns if turn is not None]
 
     def _read(self, quad: Floats) -> None:
         line = self.text.read(self.picture, quad)
