@@ -82,10 +82,40 @@ class DeadLetter:
 _KEYS = [keys.DEAD_LETTERS, keys.DEAD_LETTERS_BY_TIME, DEAD_LETTER_QUEUE]
 
 
-class DeadLetters:
+class DeadLetterIndex:
+    """The reading half: dead letters by job id, in Redis. Every method raises StoreError when it does not answer."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def find(self, job_id: str) -> DeadLetter | None:
+        """The dead letter of a job, or None."""
+        entry = self._entry(job_id)
+        return DeadLetter.from_dict(entry["letter"]) if entry else None
+
+    def list(self, code: str | None = None) -> Iterable[DeadLetter]:
+        """Every dead letter, oldest first; only those of one business code if it is given."""
+        job_ids = [str(job_id) for job_id in self._store.zrange(keys.DEAD_LETTERS_BY_TIME, 0, -1)]
+        for start in range(0, len(job_ids), CHUNK):
+            for text in self._store.hmget(keys.DEAD_LETTERS, job_ids[start : start + CHUNK]):
+                letter = DeadLetter.from_dict(json.loads(text)["letter"]) if text else None
+                if letter and code in {None, letter.code}:
+                    yield letter
+
+    def count(self) -> int:
+        """How many there are."""
+        return int(self._store.hlen(keys.DEAD_LETTERS))
+
+    def _entry(self, job_id: str) -> dict[str, Any] | None:
+        text = self._store.hget(keys.DEAD_LETTERS, job_id)
+        return json.loads(text) if text else None
+
+
+class DeadLetters(DeadLetterIndex):
     """All dead letters, in the broker's Redis. Every method raises StoreError when it does not answer."""
 
     def __init__(self, broker: Store) -> None:
+        super().__init__(broker)
         self.broker = broker
         self._put = broker.register_script(_PUT)
         self._take = broker.register_script(_TAKE)
@@ -97,32 +127,18 @@ class DeadLetters:
         text = json.dumps(entry)
         self._put(keys=_KEYS, args=[letter.job_id, text, envelope, score])
 
-    def find(self, job_id: str) -> DeadLetter | None:
-        """The dead letter of a job, or None."""
-        text = self.broker.hget(keys.DEAD_LETTERS, job_id)
-        return DeadLetter.from_dict(json.loads(text)["letter"]) if text else None
-
-    def list(self, code: str | None = None) -> Iterable[DeadLetter]:
-        """Every dead letter, oldest first; only those of one business code if it is given."""
-        job_ids = [str(job_id) for job_id in self.broker.zrange(keys.DEAD_LETTERS_BY_TIME, 0, -1)]
-        for start in range(0, len(job_ids), CHUNK):
-            for text in self.broker.hmget(keys.DEAD_LETTERS, job_ids[start : start + CHUNK]):
-                letter = DeadLetter.from_dict(json.loads(text)["letter"]) if text else None
-                if letter and code in {None, letter.code}:
-                    yield letter
-
-    def count(self) -> int:
-        """How many there are."""
-        return int(self.broker.hlen(keys.DEAD_LETTERS))
-
     def redrive(self, job_id: str) -> bool:
         """Move the job's message back to its queue in one step; False when there is no such dead letter."""
-        text = self.broker.hget(keys.DEAD_LETTERS, job_id)
-        if not text:
+        entry = self._entry(job_id)
+        if not entry:
             return False
-        message = TaskMessage.from_json(json.loads(text)["message"])
+        message = TaskMessage.from_json(entry["message"])
         return bool(self._take(keys=[*_KEYS, message.home], args=[job_id, message.envelope(message.home)]))
 
     def discard(self, job_id: str) -> bool:
         """Drop the dead letter for good; False when there is none."""
         return bool(self._take(keys=[*_KEYS, DEAD_LETTER_QUEUE], args=[job_id, ""]))
+
+    def tidy(self) -> int:
+        """Bring queue and index in step: nothing to do here, each step changes both."""
+        return 0
