@@ -7,6 +7,18 @@ DELAYED = "hmt_pass:delayed"
 DELAYED_MESSAGES = "hmt_pass:delayed:messages"
 DEAD_LETTERS = "hmt_pass:dead_letters"
 DEAD_LETTERS_BY_TIME = "hmt_pass:dead_letters:by_time"
+DEAD_LETTERS_GONE = "hmt_pass:dead_letters:gone"
+DEAD_LETTERS_TIDIED = "hmt_pass:dead_letters:tidied"
+BOOKED = "hmt_pass:booked"
+BOOKED_BY_TIME = "hmt_pass:booked:by_time"
+FRONTIER = "hmt_pass:open:frontier"
+RECONCILER = "hmt_pass:reconciler"
+SUSPECT = "hmt_pass:suspect"
+
+
+def open_jobs(lane: str) -> str:
+    """Sorted set: every job of the lane that has no end yet, by the time it was last moved."""
+    return f"hmt_pass:open:{lane}"
 
 
 def job(job_id: str) -> str:

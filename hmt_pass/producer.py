@@ -37,25 +37,32 @@ SOCKET_LIMITS = {"socket_timeout": 1.5, "socket_connect_timeout": 1.5, "socket_k
 BATCH = 500  # jobs a round trip in enqueue_many: 0.3 MB
 
 _REGISTER = """
-local image, flag, etag, lane, pinned, now = unpack(ARGV)
-local old = redis.call('HMGET', KEYS[1], 'image', 'hmt_flag', 'etag', 'state', 'attempts')
+local job, open = unpack(KEYS)
+local image, flag, etag, lane, pinned, now, job_id = unpack(ARGV)
+local old = redis.call('HMGET', job, 'image', 'hmt_flag', 'etag', 'state', 'attempts')
 local state = old[4]
 if old[1] and (old[1] ~= image or old[2] ~= flag or (old[3] or etag) ~= etag) then return 'conflict' end
 if pinned ~= '' and (state == 'recognized' or state == 'rejected') then return 'finished' end
-if pinned == '' then redis.call('HINCRBY', KEYS[1], 'generation', 1) end
+if pinned == '' then redis.call('HINCRBY', job, 'generation', 1) end
+local time = redis.call('TIME')
+redis.call('ZADD', open, 'NX', time[1] + time[2] / 1000000, job_id)
 if state == 'queued' or state == 'running' or state == 'retrying' then return 'open' end
-redis.call('HSET', KEYS[1], 'image', image, 'hmt_flag', flag, 'etag', etag, 'lane', lane, 'state', 'queued',
+redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'etag', etag, 'lane', lane, 'state', 'queued',
     'enqueued_at', now, 'attempts_before', old[5] or 0)
-redis.call('HDEL', KEYS[1], 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged',
-    'finished_at')
-redis.call('PERSIST', KEYS[1])
+redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged',
+    'finished_at', 'deaths')
+redis.call('PERSIST', job)
+redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
 return state and 'open' or 'new'
 """
 
 # A job that was not published: it must not stay `queued`, unless some worker has seen it after all.
 _TAKE_BACK = """
 local known = redis.call('HMGET', KEYS[1], 'state', 'attempts')
-if known[1] == 'queued' and not known[2] then redis.call('DEL', KEYS[1]) end
+if known[1] == 'queued' and not known[2] then
+    redis.call('DEL', KEYS[1])
+    redis.call('ZREM', KEYS[2], ARGV[1])
+end
 """
 
 
@@ -163,7 +170,7 @@ class Producer:
         except NotEnqueuedError:
             with suppress(StoreError):
                 for job in (job for job, answer in answers if answer == "new"):
-                    self._take_back(keys=[keys.job(job.job_id)])
+                    self._take_back(keys=_state_keys(job), args=[job.job_id])
             raise
         conflict = next((job for job, answer in answers if answer == "conflict"), None)
         if conflict:
@@ -176,7 +183,7 @@ class Producer:
             for job in jobs:
                 pinned = "pinned" if job.pinned else ""
                 arguments: list[str | int] = [str(job.image), int(job.flag), job.etag or "", job.lane, pinned, now]
-                self._register(keys=[keys.job(job.job_id)], args=arguments, client=pipe)
+                self._register(keys=_state_keys(job), args=[*arguments, job.job_id], client=pipe)
             try:
                 return list(zip(jobs, pipe.execute(), strict=True))
             except StoreError as error:
@@ -198,6 +205,10 @@ class Producer:
                         )
             except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
                 raise NotEnqueuedError(f"the broker did not take the job: {error}") from None
+
+
+def _state_keys(job: Job) -> list[str]:
+    return [keys.job(job.job_id), keys.open_jobs(job.lane)]
 
 
 def _create(item: str | tuple[str, JobOptions]) -> Job:

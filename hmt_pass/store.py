@@ -22,6 +22,7 @@ def connect(url: str, timeout_s: float = 5.0) -> "Store":
         pool = redis.ConnectionPool.from_url(
             url,
             decode_responses=True,
+            encoding_errors="backslashreplace",  # a queue may hold anything
             socket_timeout=timeout_s,
             socket_connect_timeout=min(timeout_s, 3.0),
             socket_keepalive=True,

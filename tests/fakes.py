@@ -26,13 +26,17 @@ from hmt_pass.producer import Producer
 from hmt_pass.status import Status
 from hmt_pass.store import Store
 from tasks.recognize import recognize
+from worker.bookings import Bookings
 from worker.claims import Claims
 from worker.dead_letters import DeadLetters
 from worker.delayed import Delayed
 from worker.documents import Document
 from worker.envelope import TaskMessage
 from worker.hold import Hold
+from worker.leases import Leases
 from worker.outcomes import DeadLetteredError
+from worker.queues import RedisQueues
+from worker.registry import Registry
 from worker.retry import RetryPolicy
 from worker.sending import Sender
 from worker.services import Services
@@ -186,13 +190,19 @@ def fake_settings(**changes: object) -> Settings:
 def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **settings: object) -> Services:
     """The worker's services with the outer world replaced."""
     chosen = fake_settings(**settings)
+    leases = Leases(store, chosen.visibility_timeout_s, chosen.deadline_s)
+    queues, delayed = RedisQueues(store), Delayed(store)
     return Services(
         settings=chosen,
         worker="a-host:1",
         store=store,
-        claims=Claims(store, chosen.lease_s, "a-host:1", receipt_ttl_s=60),
+        leases=leases,
+        claims=Claims(store, leases, "a-host:1", receipt_ttl_s=60),
         hold=Hold(store),
-        delayed=Delayed(store),
+        bookings=Bookings(store, chosen.visibility_timeout_s, chosen.deadline_s),
+        queues=queues,
+        delayed=delayed,
+        registry=Registry(store, queues, delayed, grace_s=2 * chosen.visibility_timeout_s),
         dead_letters=DeadLetters(store),
         storage=cast("Any", storage),
         sender=Sender(chosen.send, cast("Any", storage)),
@@ -252,7 +262,8 @@ class World:
         server = fakeredis.FakeServer(server_type="redis")
         storage, client = FakeStorage(), FakeClient()
         services = fake_services(fake_store(server), storage, client, **settings)
-        monkeypatch.setattr("worker.task.services", lambda: services)
+        for module in ("task", "unreadable", "poison", "transport"):
+            monkeypatch.setattr(f"worker.{module}.services", lambda: services)
         monkeypatch.setattr("worker.settling.GIVE_BACK_PAUSE_S", 0)
         monkeypatch.setattr("worker.results.RECEIPT_PAUSE_S", 0)
         monkeypatch.setattr("hmt_pass.producer.connect", lambda *_: services.store)

@@ -10,13 +10,15 @@ from hmt_pass.errors import SettingsError
 from hmt_pass.job import Lane
 from hmt_pass.producer import PUBLISH_RETRY, SOCKET_LIMITS
 from worker import observe
-from worker.consumer import Housekeeping
+from worker.duties import Duties
+from worker.hold_watch import HoldWatch
 from worker.lanes import LaneCycle
 from worker.services import services
 from worker.settings import BrokerSettings
 
 app = Celery("hmt_pass", include=["tasks.recognize"])
-app.steps["consumer"].add(Housekeeping)
+app.steps["worker"].add(Duties)
+app.steps["consumer"].add(HoldWatch)
 
 
 @app.on_configure.connect
@@ -25,6 +27,8 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
     environment = BrokerSettings.load()
     sender.conf.update(
         broker_url=environment.broker,
+        broker_transport="worker.transport:Transport",
+        worker_consumer="worker.consumer:Consumer",
         # --- what a kill must not lose
         task_acks_late=True,  # acknowledge a job when it is done, not when it is taken
         task_reject_on_worker_lost=True,  # prefork: a child killed in a job gives the message back
@@ -45,7 +49,7 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
         task_default_queue=Lane.INTERACTIVE.queue,
         task_create_missing_queues=False,  # a misspelt queue is an error, not a hole
         # --- pool: a job waits for the network; threads cost 1 MB each where processes cost 70
-        worker_pool="threads",
+        worker_pool="worker.pool:ThreadPool",
         worker_concurrency=environment.concurrency,
         worker_prefetch_multiplier=1,  # what is prefetched waits behind a slow call while other workers idle
         worker_disable_rate_limits=True,  # celery's limit is per worker and holds messages in memory
@@ -64,9 +68,6 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
         broker_transport_options={
             **SOCKET_LIMITS,
             "health_check_interval": 10,
-            "visibility_timeout": environment.visibility_timeout_s,  # the settings keep it above the longest job
-            "unacked_restore_interval": 5,  # kombu sweeps every 100 s by default
-            "unacked_restore_throttle": 1,
             "queue_order_strategy": LaneCycle,
             "priority_steps": [0],  # lanes are queues; priorities would make four lists of each
         },

@@ -1,7 +1,7 @@
 """The claim on a job and its state in Redis: what makes a job safe to run twice.
 
-A claim is a lease with a token. It is never renewed: every blocking call of a job has its own time limit, and the lease
-is longer than all of them together. Each write that matters is one script, so a kill falls before it or after it.
+A claim is a lease with a token, renewed by worker.leases while the process lives and the job is not overdue. Each write
+that matters is one script, so a kill falls before it or after it.
 """
 
 import json
@@ -14,18 +14,22 @@ from typing import Any, cast
 
 from hmt_pass import keys
 from hmt_pass.errors import JobConflictError
-from hmt_pass.job import Job
+from hmt_pass.job import Job, Lane
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
 from hmt_pass.store import Store
 from worker import scripts
-from worker.outcomes import HeldError, SnoozedError
+from worker.leases import Leases
+from worker.outcomes import HeldError, PoisonError, SnoozedError
 
 # An attempt until its end is known: every record has the same keys.
 NO_END = dict.fromkeys(("ended_at", "ms", "code", "meaning", "charge", "request_id", "error")) | {
     "possibly_charged": False
 }
 LOOK_AGAIN_S = 5.0  # the longest wait for a claim that another worker holds
+SUSPECT_FROM = 2  # deaths of workers after which a job runs alone, and MAX_DEATHS after which it is dead: worker.poison
+MAX_DEATHS = 3
+_OPEN = [keys.open_jobs(lane) for lane in Lane]
 BEING_READ_S = 1.0  # about as long as a call takes
 
 
@@ -71,25 +75,25 @@ class Claim:
 class Claims:
     """All claims and job states. Every method raises StoreError when Redis does not answer."""
 
-    def __init__(self, store: Store, lease_s: float, worker: str, receipt_ttl_s: int) -> None:
+    def __init__(self, store: Store, leases: Leases, worker: str, receipt_ttl_s: int) -> None:
         self._store = store
         self._receipt_ttl_s = receipt_ttl_s
-        self._lease_ms = int(lease_s * 1000)
+        self._leases = leases
         self._worker = worker
         self._claim = store.register_script(scripts.CLAIM)
         self._intent = store.register_script(scripts.INTENT)
         self._finish = store.register_script(scripts.FINISH)
         self._revive = store.register_script(scripts.REVIVE)
         self._look = store.register_script(scripts.LOOK)
-        self._release = store.register_script(scripts.RELEASE)
+        self._moved = store.register_script(scripts.MOVED)
 
     def claim(self, job: Job) -> Claim:
-        """Take the lease on a job. Raises HeldError, SnoozedError while another has it, JobConflictError."""
+        """Take the lease on a job.
+
+        Raises HeldError, SnoozedError while another has it, JobConflictError, PoisonError after MAX_DEATHS workers.
+        """
         token = secrets.token_hex(8)
-        names = [keys.job(job.job_id), keys.claim(job.job_id), keys.attempts(job.job_id), keys.receipt(job.job_id)]
-        what: list[str | int] = [str(job.image), int(job.flag), job.etag or "", str(job.lane)]
-        arguments: list[str | int] = [token, self._lease_ms, now(), self._worker, *what]
-        answer = self._claim(keys=[*names, keys.HOLD, keys.PAUSE], args=arguments)
+        answer = self._claim(keys=_claim_keys(job), args=self._claim_arguments(job, token))
         match answer:
             case ["held"]:
                 raise HeldError
@@ -99,17 +103,26 @@ class Claims:
                 raise JobConflictError(f"job id {job.job_id} already stands for another image, etag or flag")
             case ["paused", wait_ms]:
                 raise _paused(wait_ms)
+            case ["poison", deaths]:
+                raise PoisonError(f"{deaths} workers died while they ran it")
+            case ["suspect"]:
+                raise SnoozedError("another job that workers died of is being tried alone", LOOK_AGAIN_S)
+        self._leases.hold(token, job.job_id, keys.claim(job.job_id), keys.SUSPECT)
         flat, receipt = answer[1], answer[2]
         return Claim(
             job, token, dict(zip(flat[::2], flat[1::2], strict=True)), json.loads(receipt) if receipt else None
         )
+
+    def _claim_arguments(self, job: Job, token: str) -> list[str | int]:
+        what: list[str | int] = [str(job.image), int(job.flag), job.etag or "", str(job.lane), job.job_id]
+        return [token, self._leases.lease_ms, now(), self._worker, *what, SUSPECT_FROM, MAX_DEATHS]
 
     def intend(self, claim: Claim) -> int:
         """Write down that a call is about to be made; returns its 1-based attempt. Raises HeldError, SnoozedError."""
         job_id = claim.job.job_id
         names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.HOLD, keys.PAUSE]
         record = json.dumps(NO_END | {"started_at": now(), "worker": self._worker})
-        match self._intent(keys=names, args=[claim.token, self._lease_ms, record, job_id]):
+        match self._intent(keys=names, args=[claim.token, self._leases.lease_ms, record, job_id]):
             case ["go", attempt]:
                 return int(attempt)
             case ["held"]:
@@ -161,12 +174,15 @@ class Claims:
         """
         job_id, flag = claim.job.job_id, int(claim.job.flag)
         names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.receipt(job_id), keys.result(job_id)]
-        names += [keys.content(sha256, flag), keys.content_claim(sha256, flag)]
+        names += [keys.content(sha256, flag), keys.content_claim(sha256, flag), keys.SUSPECT, *_OPEN]
         pairs = [item for pair in fields.items() for item in pair]
         times = (lifetimes.status_s, lifetimes.result_s)
         generation = claim.fields.get("generation", "0")
-        arguments: list[str | int] = [claim.token, generation, *times, document, lifetimes.content_s, address, *pairs]
-        return bool(self._finish(keys=names, args=arguments))
+        arguments: list[str | int] = [claim.token, generation, job_id, *times, document, lifetimes.content_s, address]
+        is_ended = bool(self._finish(keys=names, args=[*arguments, *pairs]))
+        if is_ended:
+            self._leases.drop(claim.token)
+        return is_ended
 
     def fields(self, job_id: str) -> dict[str, str]:
         """The job's hash as it stands."""
@@ -204,14 +220,19 @@ class Claims:
 
     def died(self, job_id: str, reason: str, reply: Reply | None = None) -> None:
         """Write down that the job was dead-lettered, why, and what the endpoint said if it did."""
-        self._write(job_id, {"state": str(State.DEAD), "reason": reason, "finished_at": now(), **_said(reply)})
+        fields = {"state": str(State.DEAD), "reason": reason, "finished_at": now(), **_said(reply)}
+        with self._store.pipeline() as pipe:
+            pipe.hset(keys.job(job_id), items=_flat(fields))
+            for lane in _OPEN:
+                pipe.zrem(lane, job_id)
+            pipe.execute()
 
     def buried(self, job_id: str) -> None:
         """Note that the job's dead letter is gone."""
         self._store.hdel(keys.job(job_id), "dead_at")
 
     def _write(self, job_id: str, fields: dict[str, str]) -> None:
-        self._store.hset(keys.job(job_id), items=[item for pair in fields.items() for item in pair])
+        self._store.hset(keys.job(job_id), items=_flat(fields))
 
     def expire(self, job_id: str, ttl_s: int) -> None:
         """Let the state of a job go after `ttl_s`, and a receipt at once: nobody will ask for it again."""
@@ -221,15 +242,27 @@ class Claims:
 
     def revive(self, job_id: str) -> None:
         """Give a dead job a new budget before its message is redriven; attempts go on counting."""
-        self._revive(keys=[keys.job(job_id)])
+        self._revive(keys=[keys.job(job_id), *_OPEN], args=[job_id])
 
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still ours."""
         return bool(self._store.get(keys.claim(claim.job.job_id)) == claim.token)
 
     def release(self, claim: Claim) -> None:
-        """Give up the claim if it is still ours."""
-        self._release(keys=[keys.claim(claim.job.job_id)], args=[claim.token])
+        """Give up the claim if it is still ours, and the content with it."""
+        self._leases.release(claim.token)
+
+    def waits_long(self, claim: Claim) -> None:
+        """Give the job its full time again: it waits for Redis, and is not stuck."""
+        self._leases.progressed(claim.token)
+
+    def moves(self, job_id: str, lane: str, delay_s: float) -> None:
+        """Note that the job's message is back on its queue in `delay_s`; the registry of open jobs goes by it."""
+        self._moved(keys=[keys.open_jobs(lane)], args=[job_id, delay_s])
+
+    def stumbles(self, job_id: str) -> int:
+        """Count one more death of a job whose run nobody could settle; returns how many there were."""
+        return self._store.hincrby(keys.job(job_id), "deaths", 1)
 
     def look(self, claim: Claim, sha256: str) -> str | None:
         """Where the reading of this content and flag lies, or None and it is ours to have it read.
@@ -238,10 +271,11 @@ class Claims:
         """
         flag = int(claim.job.flag)
         names = [keys.content(sha256, flag), keys.content_claim(sha256, flag)]
-        match self._look(keys=names, args=[claim.token, self._lease_ms]):
+        match self._look(keys=names, args=[claim.token, self._leases.lease_ms]):
             case ["known", address]:
                 return str(address)
             case ["ours"]:
+                self._leases.hold(claim.token, claim.job.job_id, names[1])
                 return None
             case _:
                 raise SnoozedError("the same image is being read for another job", BEING_READ_S)
@@ -249,10 +283,6 @@ class Claims:
     def forget(self, claim: Claim, sha256: str) -> None:
         """Take a reading that is gone out of the content index."""
         self._store.delete(keys.content(sha256, int(claim.job.flag)))
-
-    def look_away(self, claim: Claim, sha256: str) -> None:
-        """Let others have this content read."""
-        self._release(keys=[keys.content_claim(sha256, int(claim.job.flag))], args=[claim.token])
 
 
 def claim_lost() -> SnoozedError:
@@ -268,3 +298,12 @@ def _paused(wait_ms: int) -> SnoozedError:
 
 def _said(reply: Reply | None) -> dict[str, str]:
     return {"code": reply.code, "request_id": reply.request_id} if reply else {}
+
+
+def _flat(fields: Mapping[str, str]) -> list[str]:
+    return [item for pair in fields.items() for item in pair]
+
+
+def _claim_keys(job: Job) -> list[str]:
+    own = [keys.job(job.job_id), keys.claim(job.job_id), keys.attempts(job.job_id), keys.receipt(job.job_id)]
+    return [*own, keys.HOLD, keys.PAUSE, keys.open_jobs(job.lane), keys.FRONTIER, keys.SUSPECT]

@@ -1,72 +1,80 @@
-"""What every worker does beside its jobs: watch the hold, and move delayed jobs whose time has come.
+"""The consumer: celery's, which no message can stop and which throws none away.
 
-Pausing through celery's remote control would be forgotten by a restart and unknown to a new worker; here each worker
-polls the durable key, so that whoever starts during a hold does not consume either.
+celery deletes what it cannot decode and what names a task that it does not know, exits on a body that is no list, and
+takes a message without an id for a broken connection, for ever. Here all of them become dead letters.
+
+Written against celery 5.7.0; tests/contract/test_consumer_contract.py fails when what it builds on has changed.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
-from celery import bootsteps
-from celery.worker.consumer import Consumer
+from celery.utils.log import get_logger
+from celery.worker import consumer as celery_consumer
+from kombu.exceptions import OperationalError
+from kombu.message import Message
 
-from hmt_pass.errors import StoreError
-from worker.observe import log
-from worker.services import services
+from hmt_pass.errors import HmtPassError
+from worker import pulse, unreadable
+from worker.envelope import TaskMessage
+from worker.outcomes import UnknownTaskError, UnreadableMessageError
+from worker.settling import GIVE_BACK_PAUSE_S
+from worker.task import JobTask
 
-POLL_S = 0.5
+logger = get_logger(__name__)
+_Consumer: Any = celery_consumer.Consumer  # the stubs leave out most of what is built on here
 
 
-class Housekeeping(bootsteps.StartStopStep):
-    """Polls on the worker's own timer, in the thread that consumes. When Redis is silent, everything stays as it is."""
+class Consumer(_Consumer):  # type: ignore[misc]  # see above
+    """Every message ends in a task, or as a dead letter."""
 
-    requires = ("celery.worker.consumer.tasks:Tasks",)
+    def update_strategies(self) -> None:
+        """Know our own tasks only: a message for one of celery's built-in ones would be acknowledged and do nothing."""
+        super().update_strategies()
+        for name, task in self.app.tasks.items():
+            if not isinstance(task, JobTask):
+                self.strategies.pop(name, None)
 
-    def __init__(self, consumer: Consumer, **options: Any) -> None:  # noqa: ANN401  passed through to celery
-        super().__init__(consumer, **options)
-        self._timer: Any = None
-        self._paused: list[str] = []
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Message], object]:  # noqa: ANN401  celery's
+        """The handler of one message; what it raises is the message's fault, unless the connection broke."""
+        handle = super().create_task_handler(*args, **options)
+        broken = tuple(error for error in self.connection_errors if error is not KeyError)
 
-    def start(self, consumer: Consumer) -> None:
-        """Look at once, then every POLL_S; called again after each reconnection, with all queues consumed anew."""
-        self._paused = []
-        self._tick(consumer)
-        self._timer = consumer.timer.call_repeatedly(POLL_S, self._tick, (consumer,))
-
-    def stop(self, consumer: Consumer) -> None:
-        """Stop polling, and let a reconnection consume everything anew until the first look at the hold."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        queues = consumer.app.amqp.queues
-        for name in self._paused:
-            queues.select_add(queues[name])
-
-    def _tick(self, consumer: Consumer) -> None:
-        # Each on its own: a Redis that is full moves nothing, and the hold still holds.
-        for duty in (self._obey_hold, self._move_due):
+        def handle_any(message: Message) -> object:
+            pulse.felt()
             try:
-                duty(consumer)
-            except StoreError as error:
-                log.warning("housekeeping.failed", reason=str(error))
+                return handle(message)
+            except (*broken, OperationalError):
+                raise
+            except Exception as error:  # noqa: BLE001  a message may be anything
+                self._bury(message, UnreadableMessageError(type(error).__name__))
+                return None
 
-    def _move_due(self, _consumer: Consumer) -> None:
-        services().delayed.move_due()
+        return handle_any
 
-    def _obey_hold(self, consumer: Consumer) -> None:
-        on_hold = services().hold.is_on()
-        if on_hold and not self._paused:
-            self._pause(consumer)
-        elif self._paused and not on_hold:
-            self._resume(consumer)
+    def on_unknown_message(self, body: object, message: Message) -> None:
+        """A message that is not for celery."""
+        del body
+        self._bury(message, UnreadableMessageError("it names no task"))
 
-    def _pause(self, consumer: Consumer) -> None:
-        self._paused = list(consumer.app.amqp.queues.consume_from)
-        for queue in self._paused:
-            consumer.cancel_task_queue(queue)
-        log.warning("hold.noticed", queues=self._paused)
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
+        """A message for a task that this worker does not have."""
+        del body, exc
+        self._bury(message, UnknownTaskError(str(message.headers.get("task"))))
 
-    def _resume(self, consumer: Consumer) -> None:
-        for queue in self._paused:
-            consumer.add_task_queue(queue)
-        log.warning("hold.over", queues=self._paused)
-        self._paused = []
+    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:
+        """A message whose headers or body celery does not accept."""
+        del body
+        self._bury(message, UnreadableMessageError(type(exc).__name__))
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """A message whose body cannot be decoded."""
+        self._bury(message, UnreadableMessageError(type(exc).__name__))
+
+    def _bury(self, message: Message, error: HmtPassError) -> None:
+        if unreadable.bury(TaskMessage.received(message), error):
+            message.ack_log_error(logger, self.connection_errors)
+        else:
+            time.sleep(GIVE_BACK_PAUSE_S)
+            message.reject_log_error(logger, self.connection_errors, requeue=True)

@@ -53,6 +53,30 @@ class AmbiguousError(HmtPassError):
     reason = "possibly charged too often"
 
 
+class PoisonError(HmtPassError):
+    """Worker after worker died while it ran the job; one more would take its neighbours with it."""
+
+    reason = "poison"
+
+
+class UnreadableMessageError(HmtPassError):
+    """What lay in a queue is no message that Celery can read. `problem` names the kind of fault, never content."""
+
+    reason = "unreadable message"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+
+
+class UnknownTaskError(HmtPassError):
+    """No task of that name in this worker: a newer producer, or somebody else's message."""
+
+    reason = "unknown task"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(redact(name)[:100])
+
+
 class EmptyReplyError(HmtPassError):
     """0000 without data: charged, and nothing to store."""
 

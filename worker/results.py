@@ -80,11 +80,7 @@ class Ours:
         known = self._known(photo.sha256)
         if known:
             self._keep(known, window_s=0)  # the window counts from the call, not from its copies
-        try:
-            yield known is not None
-        finally:
-            if not self._kept:
-                self._claims.look_away(self.claim, photo.sha256)
+        yield known is not None
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
@@ -142,6 +138,7 @@ class Ours:
                 return self._claims.record(self.claim, record, receipt)
             except StoreError as error:
                 log.error("receipt.waits", reason=str(error))
+                self._claims.waits_long(self.claim)
                 time.sleep(RECEIPT_PAUSE_S)
         return self._claims.record(self.claim, record, receipt)
 

@@ -4,14 +4,21 @@ Kept to the commands of Redis 6.2. worker.claims says what each is for, hmt_pass
 """
 
 CLAIM = """
-local job, claim, attempts, receipt, hold, pause = unpack(KEYS)
-local token, lease_ms, now, worker, image, flag, etag, lane = unpack(ARGV)
-local known = redis.call('HMGET', job, 'image', 'hmt_flag', 'attempts', 'state', 'etag')
+local job, claim, attempts, receipt, hold, pause, open, frontier, suspect = unpack(KEYS)
+local token, lease_ms, now, worker, image, flag, etag, lane, job_id, suspect_from, max_deaths = unpack(ARGV)
+local known = redis.call('HMGET', job, 'image', 'hmt_flag', 'attempts', 'state', 'etag', 'deaths')
 if known[1] and (known[1] ~= image or known[2] ~= flag or (known[5] or etag) ~= etag) then return {'conflict'} end
 if redis.call('EXISTS', hold) == 1 then return {'held'} end
 local wait_ms = redis.call('PTTL', pause)
 if wait_ms > 0 then return {'paused', wait_ms} end
-if not redis.call('SET', claim, token, 'NX', 'PX', lease_ms) then return {'claimed', redis.call('PTTL', claim)} end
+if redis.call('EXISTS', claim) == 1 then return {'claimed', redis.call('PTTL', claim)} end
+local state, deaths = known[4], tonumber(known[6] or 0)
+if state == 'running' then deaths = deaths + 1 end
+if deaths >= tonumber(max_deaths) then return {'poison', deaths} end
+if deaths >= tonumber(suspect_from) and not redis.call('SET', suspect, token, 'NX', 'PX', lease_ms) then
+    return {'suspect'}
+end
+redis.call('SET', claim, token, 'PX', lease_ms)
 local last = known[3] and redis.call('HGET', attempts, known[3])
 local record = last and cjson.decode(last)
 if record and record.ended_at == cjson.null then
@@ -19,12 +26,18 @@ if record and record.ended_at == cjson.null then
     redis.call('HSET', attempts, known[3], cjson.encode(record))
     redis.call('HINCRBY', job, 'possibly_charged', 1)
 end
-local state = known[4]
 if not (state == 'recognized' or state == 'rejected' or state == 'dead') then
     redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'lane', lane, 'state', 'running', 'started_at', now,
         'worker', worker)
+    if deaths > 0 then redis.call('HSET', job, 'deaths', deaths) end
     redis.call('HDEL', job, 'reason')
     redis.call('PERSIST', job)
+    local moved = redis.call('ZSCORE', open, job_id)
+    if moved and tonumber(moved) > tonumber(redis.call('HGET', frontier, lane) or 0) then
+        redis.call('HSET', frontier, lane, moved)
+    end
+    local time = redis.call('TIME')
+    redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
 end
 return {'claimed by us', redis.call('HGETALL', job), redis.call('GET', receipt)}
 """
@@ -45,34 +58,49 @@ return {'go', attempt}
 """
 
 FINISH = """
-local job, claim, attempts, receipt, result, content, lease = unpack(KEYS)
-local token, generation, status_ttl_s, result_ttl_s, document, content_ttl_s, source = unpack(ARGV, 1, 7)
+local job, claim, attempts, receipt, result, content, lease, suspect, open, other_open = unpack(KEYS)
+local token, generation, job_id, status_ttl_s, result_ttl_s, document, content_ttl_s, source = unpack(ARGV, 1, 8)
 local holder = redis.call('GET', claim)
 if holder and holder ~= token then return 0 end
-redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged')
-redis.call('HSET', job, unpack(ARGV, 8))
+redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths')
+redis.call('HSET', job, unpack(ARGV, 9))
 redis.call('HSET', job, 'attempts_before', redis.call('HGET', job, 'attempts') or 0)
 redis.call('EXPIRE', job, status_ttl_s)
 if (redis.call('HGET', job, 'generation') or '0') ~= generation then
     redis.call('HSET', job, 'state', 'queued')
     redis.call('PERSIST', job)
+else
+    redis.call('ZREM', open, job_id)
+    redis.call('ZREM', other_open, job_id)
 end
 redis.call('EXPIRE', attempts, status_ttl_s)
 redis.call('SET', result, document, 'EX', result_ttl_s)
 if content_ttl_s ~= '0' then redis.call('SET', content, source, 'EX', content_ttl_s) end
 redis.call('DEL', receipt, claim)
-if redis.call('GET', lease) == token then redis.call('DEL', lease) end
+for _, held in ipairs({lease, suspect}) do
+    if redis.call('GET', held) == token then redis.call('DEL', held) end
+end
 return 1
 """
 
 REVIVE = """
-if redis.call('HGET', KEYS[1], 'state') ~= 'dead' then return end
-local attempts = redis.call('HGET', KEYS[1], 'attempts')
-redis.call('HSET', KEYS[1], 'state', 'queued', 'attempts_before', attempts or 0)
-redis.call('HINCRBY', KEYS[1], 'redriven', 1)
-redis.call('HDEL', KEYS[1], 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged',
+local job, interactive, bulk = unpack(KEYS)
+if redis.call('HGET', job, 'state') ~= 'dead' then return end
+local attempts = redis.call('HGET', job, 'attempts')
+redis.call('HSET', job, 'state', 'queued', 'attempts_before', attempts or 0)
+redis.call('HINCRBY', job, 'redriven', 1)
+redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths',
     'finished_at')
-redis.call('PERSIST', KEYS[1])
+redis.call('PERSIST', job)
+local time = redis.call('TIME')
+local open = redis.call('HGET', job, 'lane') == 'bulk' and bulk or interactive
+redis.call('ZADD', open, time[1] + time[2] / 1000000, ARGV[1])
+"""
+
+RENEW = """
+for _, lease in ipairs(KEYS) do
+    if redis.call('GET', lease) == ARGV[1] then redis.call('PEXPIRE', lease, ARGV[2]) end
+end
 """
 
 LOOK = """
@@ -83,4 +111,20 @@ if known then return {'known', known} end
 return {redis.call('SET', lease, token, 'NX', 'PX', lease_ms) and 'ours' or 'taken'}
 """
 
-RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+RELEASE = """
+local job, token, claim = KEYS[1], ARGV[1], ARGV[2]
+for i = 2, #KEYS do
+    if redis.call('GET', KEYS[i]) == token then
+        redis.call('DEL', KEYS[i])
+        if KEYS[i] == claim and redis.call('HGET', job, 'state') == 'running' then
+            redis.call('HSET', job, 'state', 'queued')
+        end
+    end
+end
+"""
+
+# A job that has no end yet was moved, or will be in `delay_s`.
+MOVED = """
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], 'XX', time[1] + time[2] / 1000000 + ARGV[2], ARGV[1])
+"""

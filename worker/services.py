@@ -6,11 +6,17 @@ import threading
 from dataclasses import dataclass
 
 from hmt_pass.client import Client
+from hmt_pass.errors import SettingsError
 from hmt_pass.store import Store, connect
+from worker.bookings import Bookings
+from worker.broker import Delays, Queues
 from worker.claims import Claims
 from worker.dead_letters import DeadLetters
 from worker.delayed import Delayed
 from worker.hold import Hold
+from worker.leases import Leases
+from worker.queues import RedisQueues
+from worker.registry import Registry
 from worker.retry import RetryPolicy
 from worker.sending import Sender
 from worker.settings import Settings
@@ -24,28 +30,45 @@ class Services:
     settings: Settings
     worker: str
     store: Store
+    leases: Leases
     claims: Claims
     hold: Hold
-    delayed: Delayed
+    bookings: Bookings | None
+    queues: Queues
+    delayed: Delays
+    registry: Registry
     dead_letters: DeadLetters
     storage: Storage
     sender: Sender
     client: Client
     retry: RetryPolicy
 
+    @property
+    def booked(self) -> Bookings:
+        """The bookings of a worker whose broker is Redis. Raises SettingsError where the broker keeps its own."""
+        if self.bookings is None:
+            raise SettingsError("this transport is for Redis; BROKER_URL names another broker")
+        return self.bookings
+
 
 def build(settings: Settings) -> Services:
     """Everything, wired. Opens no connection."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
     store, broker = connect(settings.redis), connect(settings.broker)
+    leases = Leases(store, settings.visibility_timeout_s, settings.deadline_s)
+    queues, delayed = RedisQueues(broker), Delayed(broker)
     storage = Storage(settings.storage_timeout_s, settings.concurrency)
     return Services(
         settings=settings,
         worker=worker,
         store=store,
-        claims=Claims(store, settings.lease_s, worker, receipt_ttl_s=settings.status_ttl_s + int(settings.max_age_s)),
+        leases=leases,
+        claims=Claims(store, leases, worker, receipt_ttl_s=settings.status_ttl_s + int(settings.max_age_s)),
         hold=Hold(store),
-        delayed=Delayed(broker),
+        bookings=Bookings(broker, settings.visibility_timeout_s, settings.deadline_s),
+        queues=queues,
+        delayed=delayed,
+        registry=Registry(store, queues, delayed, grace_s=2 * settings.visibility_timeout_s),
         dead_letters=DeadLetters(broker),
         storage=storage,
         sender=Sender(settings.send, storage),

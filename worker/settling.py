@@ -20,6 +20,7 @@ from hmt_pass.errors import (
     StorageError,
     StoreError,
 )
+from hmt_pass.job import Lane
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
 from worker.claims import claim_lost, now
@@ -154,6 +155,7 @@ class Settling:
         self.give_back(HeldError())
 
     def _delay(self, reason: str, delay_s: float) -> NoReturn:
+        self.services.claims.moves(self.job_id, Lane.of_queue(self.message.queue), delay_s)
         self.services.delayed.put(self.job_id, self.message, delay_s)
         raise Retry(f"{reason}; again in {delay_s:.1f} s") from None
 

@@ -1,6 +1,5 @@
 """The base of every task on photos: the job behind the message, its services, its log context, and how it ends."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,8 @@ from celery.worker.request import Request
 from kombu.message import Message
 
 from hmt_pass.errors import HmtPassError, InvalidJobError, JobConflictError, StoreError
-from hmt_pass.job import Job, check_job_id
-from hmt_pass.status import State
+from hmt_pass.job import Job
+from worker import unreadable
 from worker.envelope import TaskMessage
 from worker.observe import bind, log
 from worker.outcomes import DeadLetteredError
@@ -28,6 +27,11 @@ class JobRequest(Request):
         self.request_dict["task_message"] = TaskMessage.received(message).to_json()
         self.request_dict.pop("expires", None)
         self._expires = None  # celery would drop an expired message without a trace
+        self._eta = None  # and hold one for later in memory, unacknowledged
+
+    def revoked(self) -> bool:
+        """Never: celery would drop the message without a trace. A job is taken back by discarding its dead letter."""
+        return False
 
 
 if TYPE_CHECKING:
@@ -67,26 +71,15 @@ class JobTask(_Task):
             job = Job.from_message(self.request.id, args, kwargs, message.queue)
             return Ours(self.services.claims.claim(job), self.services)
         except InvalidJobError as error:
-            job_id, failure = self._id_of_invalid(message), error
+            job_id, failure = unreadable.letter_id(self.services, message), error
         except JobConflictError as error:
-            job_id, failure = _own_id(message), error
+            job_id, failure = unreadable.own_id(message), error
         except HmtPassError as error:
             failure = error
         except Exception as error:  # noqa: BLE001  any bug is a dead letter
             failure = bug(error)
         Settling(self.services, message, job_id).settle(failure)
         raise failure  # settling it has raised for celery
-
-    def _id_of_invalid(self, message: TaskMessage) -> str:
-        """The job's id when no worker has seen a job under it; else one of the message's own."""
-        try:
-            job_id = check_job_id(self.request.id)
-            waits = self.services.claims.fields(job_id).get("state", State.QUEUED) == State.QUEUED
-            letter = self.services.dead_letters.find(job_id)
-        except (InvalidJobError, StoreError):
-            return _own_id(message)
-        is_known = letter is not None and letter.reason == InvalidJobError.reason
-        return job_id if waits or is_known else _own_id(message)
 
     def _settled(self, message: TaskMessage, ours: Ours) -> Iterator[Ours]:
         settling = Settling(self.services, message, ours.job.job_id)
@@ -99,9 +92,3 @@ class JobTask(_Task):
         if ours.ended_now:
             log.info("job.finished", state=ours.outcome["state"], code=ours.outcome["code"])
         settling.bury(ours)
-
-
-def _own_id(message: TaskMessage) -> str:
-    """An id for a message that has none of its own, the same whenever it is delivered."""
-    name = f"{message.headers.get('task')} {message.headers.get('id')}".encode(errors="backslashreplace")
-    return f"invalid-{hashlib.sha256(name + message.body).hexdigest()[:24]}"

@@ -14,6 +14,7 @@ from hmt_pass.status import State
 from hmt_pass.store import Store
 from worker.claims import BEING_READ_S, LOOK_AGAIN_S, Claim, Claims, Lifetimes
 from worker.hold import Hold
+from worker.leases import Leases
 from worker.outcomes import HeldError, SnoozedError
 
 JOB = Job.create("s3://photos/a.jpg", job_id="mine")
@@ -24,12 +25,12 @@ ENDED = {"ended_at": "2026-11-22T10:00:01.000+00:00", "code": "0000", "request_i
 
 @pytest.fixture
 def claims(store: Store) -> Claims:
-    return Claims(store, lease_s=30.0, worker="a-host:1", receipt_ttl_s=60)
+    return Claims(store, Leases(store, 30.0, 90.0), worker="a-host:1", receipt_ttl_s=60)
 
 
 @pytest.fixture
 def other(store: Store) -> Claims:
-    return Claims(store, lease_s=30.0, worker="b-host:2", receipt_ttl_s=60)
+    return Claims(store, Leases(store, 30.0, 90.0), worker="b-host:2", receipt_ttl_s=60)
 
 
 def finish(claims: Claims, claim: Claim, lifetimes: Lifetimes = LIFETIMES) -> bool:
@@ -59,7 +60,7 @@ def test_a_claimed_job_is_running_and_says_where(claims: Claims) -> None:
 
 
 def test_a_claim_ends_by_itself(store: Store, other: Claims) -> None:
-    Claims(store, lease_s=0.05, worker="a-host:1", receipt_ttl_s=60).claim(JOB)
+    Claims(store, Leases(store, 0.05, 90.0), worker="a-host:1", receipt_ttl_s=60).claim(JOB)
     time.sleep(0.1)
     assert State.RUNNING is other.claim(JOB).state
 
@@ -210,10 +211,10 @@ def test_one_job_has_a_content_read_and_others_wait(claims: Claims, other: Claim
     with pytest.raises(SnoozedError, match="the same image") as caught:
         other.look(two, SHA)
     assert BEING_READ_S == caught.value.delay_s
-    other.look_away(two, SHA)
+    other.release(two)
     with pytest.raises(SnoozedError):
         other.look(two, SHA)
-    claims.look_away(one, SHA)
+    claims.release(one)
     assert other.look(two, SHA) is None
 
 

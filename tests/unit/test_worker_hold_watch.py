@@ -3,9 +3,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from fakes import World, message_of
+from fakes import World
 
-from worker.consumer import POLL_S, Housekeeping
+from worker.hold_watch import POLL_S, HoldWatch
 
 QUEUES = ["hmt_pass", "hmt_pass.bulk"]
 
@@ -39,7 +39,7 @@ class FakeQueues(dict[str, str]):
 
 
 class FakeConsumer:
-    """celery's consumer as far as Housekeeping sees it: a cancelled queue is deselected for good, as in celery.
+    """celery's consumer as far as HoldWatch sees it: a cancelled queue is deselected for good, as in celery.
 
     `consumed` is what is read right now; a reconnection reads whatever is selected.
     """
@@ -65,12 +65,12 @@ class FakeConsumer:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World.create(monkeypatch)
-    monkeypatch.setattr("worker.consumer.services", lambda: world.services)
+    monkeypatch.setattr("worker.hold_watch.services", lambda: world.services)
     return world
 
 
-def start(consumer: FakeConsumer) -> Housekeeping:
-    step = Housekeeping(cast("Any", consumer))
+def start(consumer: FakeConsumer) -> HoldWatch:
+    step = HoldWatch(cast("Any", consumer))
     step.start(cast("Any", consumer))
     return step
 
@@ -110,15 +110,6 @@ def test_a_redis_that_is_silent_leaves_everything_as_it_is(world: World) -> None
     world.server.connected = False
     consumer.timer.fire()
     assert [] == consumer.consumed
-
-
-def test_delayed_jobs_whose_time_has_come_go_back_to_their_queues(world: World) -> None:
-    consumer = FakeConsumer()
-    start(consumer)
-    job = world.job()
-    world.services.delayed.put(job.job_id, message_of(job), 0.0)
-    consumer.timer.fire()
-    assert 1 == world.store.llen("hmt_pass")
 
 
 def test_a_worker_that_stops_polls_no_more_and_takes_nothing_on_its_way_out(world: World) -> None:

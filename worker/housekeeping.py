@@ -1,0 +1,79 @@
+"""What every worker does for the fleet beside its jobs, in a thread of its own: any worker can do it, one is enough.
+
+Delayed messages go back to their queues when they are due, those of dead workers when their bookings have lapsed, and
+those that the broker has lost are written anew.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hmt_pass.errors import StoreError
+from worker.heartbeat import Heartbeat
+from worker.observe import log
+from worker.services import Services
+
+MOVE_EVERY_S = 0.5
+RESTORE_EVERY_S = 5.0
+RECONCILE_EVERY_S = 30.0
+
+
+@dataclass(slots=True)
+class _Duty:
+    do: Callable[[], None]
+    every_s: float
+    next_at: float = 0.0
+
+
+class Housekeeping:
+    """Does each duty in its turn. A duty that Redis refuses is tried again in its next turn; the others go on."""
+
+    def __init__(self, services: Services, heartbeat: Heartbeat, clock: Callable[[], float] = time.monotonic) -> None:
+        self._services = services
+        self._heartbeat = heartbeat
+        self._clock = clock
+        lease_s = services.settings.visibility_timeout_s
+        self._lease_s = lease_s
+        self._duties = [
+            _Duty(self._move_due, MOVE_EVERY_S),
+            _Duty(self._restore, min(RESTORE_EVERY_S, lease_s / 4)),
+            _Duty(self._reconcile, min(RECONCILE_EVERY_S, lease_s), next_at=clock() + lease_s),
+        ]
+
+    def start(self) -> None:
+        """Keep house from now until the process ends."""
+        threading.Thread(target=self._run, name="housekeeping", daemon=True).start()
+
+    def make_rounds(self) -> None:
+        """Do what is due."""
+        now = self._clock()
+        for duty in self._duties:
+            if now < duty.next_at:
+                continue
+            duty.next_at = now + duty.every_s
+            try:
+                duty.do()
+            except StoreError as error:
+                log.warning("housekeeping.failed", reason=str(error))
+            except Exception as error:  # noqa: BLE001  a thread that ends keeps no house
+                log.exception("housekeeping.bug", error=type(error).__name__)
+
+    def _run(self) -> None:
+        while True:
+            self.make_rounds()
+            time.sleep(MOVE_EVERY_S)
+
+    def _move_due(self) -> None:
+        self._services.delayed.move_due()
+
+    def _restore(self) -> None:
+        """Not soon after Redis was away: nobody could renew, and what seems to have lapsed is still worked on."""
+        bookings = self._services.bookings
+        if bookings and self._heartbeat.steady_s > self._lease_s / 2:
+            restored = bookings.restore_lapsed()
+            if restored:
+                log.warning("bookings.restored", messages=restored)
+
+    def _reconcile(self) -> None:
+        self._services.registry.reconcile(self._services.worker, min(RECONCILE_EVERY_S, self._lease_s) * 0.9)

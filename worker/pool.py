@@ -1,0 +1,84 @@
+"""The thread pool: celery's, without the ways in which it loses a job or a thread's worth of prefetch.
+
+In celery's, what escapes the tracer (a MemoryError, a SystemExit, a failing callback) leaves the message unacknowledged
+and the worker one message poorer, until it is deaf; and a cold shutdown waits for every call that is under way.
+
+Written against celery 5.7.0; tests/contract/test_pool_contract.py fails when what it builds on has changed.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import thread as futures_thread
+from typing import Any
+
+from celery.concurrency import thread as celery_threads
+from celery.concurrency.base import apply_target
+from celery.worker.request import Request
+from celery.worker.state import task_ready
+
+from worker import poison
+from worker.observe import log
+
+_ApplyResult: Any = celery_threads.ApplyResult  # type: ignore[attr-defined]  # the stubs leave out what is built on here
+_TaskPool: Any = celery_threads.TaskPool
+_queues: Any = futures_thread._threads_queues  # noqa: SLF001  there is no public way to leave a thread behind
+
+
+class Running(_ApplyResult):  # type: ignore[misc]  # see above
+    """One job of the pool. A thread cannot be stopped; one that has not begun is."""
+
+    def terminate(self, _signal: object) -> None:
+        """Asked of every job at a cold shutdown."""
+        self.f.cancel()
+
+
+class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
+    """Threads that wait for the network. The limits on time are those of each call, and of worker.heartbeat."""
+
+    def on_apply(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        callback: Callable[..., Any] | None = None,
+        accept_callback: Callable[..., Any] | None = None,
+        **_: Any,  # noqa: ANN401  time limits, which threads do not have
+    ) -> Running:
+        """Run one job; whatever comes of it, its message and its place in the pool are given back."""
+        request: Request | None = getattr(callback, "__self__", None)
+        return Running(self.executor.submit(_run, request, target, args or (), kwargs, callback, accept_callback))
+
+    def terminate_job(self, _pid: int, _signal: object = None) -> None:
+        """Nothing: the message of a job whose call is under way comes back when its lease has lapsed."""
+
+    def on_terminate(self) -> None:
+        """Let the process end without waiting for the calls that are under way."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        for thread in list(self.executor._threads):  # noqa: SLF001  the same
+            _queues.pop(thread, None)  # or the interpreter would join it at its end
+
+
+def _run(
+    request: Request | None,
+    target: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    callback: Callable[..., Any] | None,
+    accept_callback: Callable[..., Any] | None,
+) -> None:
+    try:
+        apply_target(target, args, kwargs, callback, accept_callback)
+    except BaseException as error:  # noqa: BLE001  nobody else would notice
+        log.exception("job.escaped", error=type(error).__name__)
+        if request is not None:
+            _hand_back(request, error)
+
+
+def _hand_back(request: Request, error: BaseException) -> None:
+    """Give the message back, or end it when it has escaped too often."""
+    try:
+        if poison.is_dead_lettered(request.request_dict["task_message"], error):
+            request.acknowledge()
+        else:
+            request.reject(requeue=True)
+    finally:
+        task_ready(request)

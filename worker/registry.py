@@ -1,0 +1,109 @@
+"""Open jobs, and the search for those that the broker has lost.
+
+Every job without an end is in the sorted set of its lane, by the Redis time at which it was last moved: enqueued,
+claimed, or when its wait ends. A queue is first in, first out. So a job is overtaken when one that was moved later has
+been claimed already, or when its queue is empty; an overtaken job that no worker has and that does not wait is lost,
+and its message is written anew under the same id. However long a queue is, or is held, nobody in it is overtaken.
+
+The registry lives with the job states. A broker of its own may lose everything; one Redis for both is as good as its
+append-only file (docs/reliability.md).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from hmt_pass import keys
+from hmt_pass.job import ImageRef, Job, Lane, parse_flag
+from hmt_pass.status import State
+from hmt_pass.store import Store
+from worker.broker import Delays, Queues
+from worker.envelope import TaskMessage
+from worker.observe import log
+
+BATCH = 200  # jobs looked at in one round
+_OPEN_STATES = {State.QUEUED, State.RUNNING, State.RETRYING}
+
+# One round at a time in the fleet. KEYS: lock, lanes. ARGV: owner, how long in ms.
+_LOCK = "return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0"
+
+# The jobs of a lane that were overtaken `grace_s` ago. `is_empty`: nothing waits in its queue.
+_OVERTAKEN = """
+local open, frontier = unpack(KEYS)
+local lane, is_empty, grace_s, limit = unpack(ARGV)
+local time = redis.call('TIME')
+local horizon = time[1] + time[2] / 1000000
+if is_empty ~= '1' then horizon = math.min(horizon, tonumber(redis.call('HGET', frontier, lane) or 0)) end
+return redis.call('ZRANGEBYSCORE', open, '-inf', horizon - grace_s, 'LIMIT', 0, limit)
+"""
+
+# Counts a job as moved now, unless somebody has it or it has been moved since; 1 when its message may be written.
+_TAKE_UP = """
+local open, claim = unpack(KEYS)
+local job_id, moved = unpack(ARGV)
+if redis.call('EXISTS', claim) == 1 or tonumber(redis.call('ZSCORE', open, job_id) or 0) ~= tonumber(moved) then
+    return 0
+end
+local time = redis.call('TIME')
+redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All open jobs. `grace_s`: how long after it was overtaken a job counts as lost. Methods raise StoreError."""
+
+    store: Store
+    queues: Queues
+    delays: Delays
+    grace_s: float
+
+    def reconcile(self, worker: str, every_s: float) -> list[str]:
+        """Write the messages that the broker has lost; returns the ids of their jobs. At most once in `every_s`."""
+        if not self.store.eval(_LOCK, 1, keys.RECONCILER, worker, int(every_s * 1000)):
+            return []
+        return [job_id for lane in Lane for job_id in self._reconcile(lane)]
+
+    def count(self) -> int:
+        """How many jobs have no end yet."""
+        return sum(int(self.store.zcard(keys.open_jobs(lane))) for lane in Lane)
+
+    def _reconcile(self, lane: Lane) -> list[str]:
+        moved = self._overtaken(lane)
+        if not moved:
+            return []
+        in_hand = self.queues.in_hand()
+        return [job_id for job_id in moved if job_id not in in_hand and self._is_written_anew(lane, job_id)]
+
+    def _overtaken(self, lane: Lane) -> list[str]:
+        is_empty = int(self.queues.waiting(lane.queue) == 0)
+        names = [keys.open_jobs(lane), keys.FRONTIER]
+        found = self.store.eval(_OVERTAKEN, len(names), *names, lane, is_empty, self.grace_s, BATCH)
+        return [str(job_id) for job_id in found]
+
+    def _is_written_anew(self, lane: Lane, job_id: str) -> bool:
+        moved = self.store.zscore(keys.open_jobs(lane), job_id)
+        fields = cast("dict[str, str]", self.store.hgetall(keys.job(job_id)))  # decode_responses makes them str
+        if fields.get("state") not in _OPEN_STATES:
+            self.store.zrem(keys.open_jobs(lane), job_id)
+            return False
+        if moved is None or self.delays.due_at(job_id) or not self._take_up(lane, job_id, moved):
+            return False
+        self.queues.publish(TaskMessage.for_job(_job(job_id, fields, lane)))
+        log.error("job.was_lost", job_id=job_id, state=fields["state"], enqueued_at=fields.get("enqueued_at"))
+        return True
+
+    def _take_up(self, lane: Lane, job_id: str, moved: float) -> bool:
+        names = [keys.open_jobs(lane), keys.claim(job_id)]
+        return bool(self.store.eval(_TAKE_UP, len(names), *names, job_id, moved))
+
+
+def _job(job_id: str, fields: Mapping[str, str], lane: Lane) -> Job:
+    return Job(
+        job_id,
+        ImageRef.parse(fields["image"]),
+        parse_flag(int(fields["hmt_flag"])),
+        fields.get("etag") or None,
+        lane,
+    )
