@@ -1,0 +1,178 @@
+"""What worker.registry promises, over the fake Redis and a real one: it finds what a broker lost, and nothing else."""
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fakes import message_of
+
+from hmt_pass import keys
+from hmt_pass.job import Job, Lane
+from hmt_pass.producer import _REGISTER
+from hmt_pass.status import State
+from hmt_pass.store import Store
+from worker.bookings import TAKE
+from worker.claims import Claims
+from worker.delayed import Delayed
+from worker.leases import Leases
+from worker.queues import RedisQueues
+from worker.registry import Registry
+
+GRACE_S = 120.0
+LONG_AGO_S = GRACE_S + 60
+
+
+@dataclass
+class Fleet:
+    """A broker, and the jobs that were accepted, each moved `ago_s` seconds ago."""
+
+    store: Store
+    queues: RedisQueues = field(init=False)
+    delayed: Delayed = field(init=False)
+    claims: Claims = field(init=False)
+    registry: Registry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queues, self.delayed = RedisQueues(self.store), Delayed(self.store)
+        self.claims = Claims(self.store, Leases(self.store, 30.0, 90.0), "a-host:1", receipt_ttl_s=60)
+        self.registry = Registry(self.store, self.queues, self.delayed, GRACE_S)
+
+    def accept(self, name: str, *, ago_s: float = LONG_AGO_S, lane: str = "interactive") -> Job:
+        """Register a job as the producer does; its message is lost unless somebody publishes it."""
+        job = Job.create(f"s3://photos/{name}.jpg", job_id=name, lane=lane, flag=3, etag="e1")
+        names = [keys.job(name), keys.open_jobs(lane)]
+        values = [str(job.image), 3, "e1", lane, "pinned", "2026-11-25T10:00:00.000+00:00", name]
+        self.store.eval(_REGISTER, len(names), *names, *values)
+        self.let_pass(job, ago_s)
+        return job
+
+    def publish(self, job: Job) -> None:
+        self.queues.publish(message_of(job))
+
+    def let_pass(self, job: Job, seconds: float) -> None:
+        self.store.zincrby(keys.open_jobs(job.lane), -seconds, job.job_id)
+
+    def reconcile(self) -> list[str]:
+        """One round, whatever the lock says."""
+        self.store.delete(keys.RECONCILER)
+        return self.registry.reconcile("a-host:1", 30.0)
+
+    def written(self, lane: Lane = Lane.INTERACTIVE) -> list[dict[str, Any]]:
+        """The entries of a queue, the next one last."""
+        return [json.loads(entry) for entry in self.store.lrange(lane.queue, 0, -1)]
+
+
+@pytest.fixture
+def fleet(store: Store) -> Fleet:
+    return Fleet(store)
+
+
+def test_a_job_whose_message_is_gone_is_written_anew_under_its_own_id(fleet: Fleet) -> None:
+    job = fleet.accept("lost")
+
+    assert ["lost"] == fleet.reconcile()
+
+    [entry] = fleet.written()
+    args, kwargs, _ = json.loads(base64.b64decode(entry["body"]))
+    assert "hmt_pass.recognize" == entry["headers"]["task"]
+    assert job == Job.from_message(entry["headers"]["id"], args, kwargs, "hmt_pass")
+
+
+def test_a_job_is_written_once_however_many_rounds_are_made(fleet: Fleet) -> None:
+    fleet.accept("lost")
+    assert [["lost"], [], []] == [fleet.reconcile() for _ in range(3)]
+    assert 1 == len(fleet.written())
+
+
+def test_a_queue_that_is_only_long_is_left_alone(fleet: Fleet) -> None:
+    for number in range(20):
+        fleet.publish(fleet.accept(f"job-{number}"))
+    assert [] == fleet.reconcile()
+    assert 20 == len(fleet.written())
+
+
+def test_a_lost_job_in_a_long_queue_is_found_when_its_turn_has_passed(fleet: Fleet) -> None:
+    fleet.accept("lost", ago_s=1000)
+    later = fleet.accept("later", ago_s=500)
+    fleet.publish(later)
+    fleet.publish(fleet.accept("last", ago_s=400))
+    assert [] == fleet.reconcile()
+
+    fleet.claims.claim(later)  # it was enqueued 500 s after the lost one
+
+    assert ["lost"] == fleet.reconcile()
+
+
+def test_a_job_that_was_just_accepted_is_given_time(fleet: Fleet) -> None:
+    fleet.accept("new", ago_s=GRACE_S - 10)
+    assert [] == fleet.reconcile()
+
+
+def test_a_claimed_job_is_not_lost(fleet: Fleet) -> None:
+    job = fleet.accept("mine")
+    fleet.claims.claim(job)
+    fleet.let_pass(job, LONG_AGO_S)
+    assert [] == fleet.reconcile()
+
+
+def test_a_job_in_the_hands_of_a_worker_is_not_lost(fleet: Fleet) -> None:
+    fleet.publish(fleet.accept("taken"))
+    names = ["hmt_pass", keys.BOOKED, keys.BOOKED_BY_TIME]
+    fleet.store.eval(TAKE, len(names), *names, "tag")
+    assert [] == fleet.reconcile()
+
+
+def test_a_job_that_waits_for_its_time_is_not_lost(fleet: Fleet) -> None:
+    job = fleet.accept("waits")
+    fleet.claims.moves("waits", job.lane, 50.0)
+    fleet.delayed.put("waits", message_of(job), 50.0)
+    fleet.let_pass(job, LONG_AGO_S + 50)
+    assert [] == fleet.reconcile()
+
+
+def test_a_lost_wait_is_found_once_it_is_over(fleet: Fleet) -> None:
+    job = fleet.accept("waited")
+    fleet.claims.moves("waited", job.lane, 50.0)
+    fleet.let_pass(job, 100)
+    assert [] == fleet.reconcile()
+    fleet.let_pass(job, GRACE_S)
+    assert ["waited"] == fleet.reconcile()
+
+
+def test_a_job_with_an_end_is_taken_off_the_list(fleet: Fleet) -> None:
+    job = fleet.accept("dead")
+    fleet.store.hset(keys.job("dead"), "state", State.DEAD)
+    assert ([], 0) == (fleet.reconcile(), fleet.store.zcard(keys.open_jobs(job.lane)))
+
+
+def test_every_lane_goes_by_its_own_queue(fleet: Fleet) -> None:
+    fleet.accept("lost", lane="bulk")
+    fleet.publish(fleet.accept("waits"))
+    assert ["lost"] == fleet.reconcile()
+    assert ["lost"] == [entry["headers"]["id"] for entry in fleet.written(Lane.BULK)]
+
+
+def test_one_worker_in_the_fleet_looks_at_a_time(fleet: Fleet) -> None:
+    fleet.accept("lost")
+    fleet.store.set(keys.RECONCILER, "another worker", px=30_000)
+    assert [] == fleet.registry.reconcile("a-host:1", 30.0)
+
+
+def test_a_job_that_moved_while_it_was_looked_at_is_left_alone(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = fleet.accept("moved")
+
+    def due_at(_: object, job_id: str) -> None:
+        fleet.claims.moves(job_id, job.lane, 0.0)
+
+    monkeypatch.setattr(Delayed, "due_at", due_at)
+    assert [] == fleet.reconcile()
+
+
+def test_open_jobs_are_counted_until_their_end(fleet: Fleet) -> None:
+    fleet.accept("one")
+    fleet.accept("two", lane="bulk")
+    assert 2 == fleet.registry.count()
+    fleet.claims.died("one", "a reason")
+    assert 1 == fleet.registry.count()
