@@ -12,8 +12,8 @@ The functions use one Producer built from `REDIS_URL` and `BROKER_URL`; build a 
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
@@ -26,6 +26,8 @@ from kombu.exceptions import OperationalError
 from hmt_pass import keys
 from hmt_pass.errors import JobConflictError, NotEnqueuedError, StoreError
 from hmt_pass.job import RECOGNIZE, Job
+from hmt_pass.queues import is_rabbit, work_queues
+from hmt_pass.rabbit import Rabbit
 from hmt_pass.status import Status
 from hmt_pass.store import connect
 
@@ -34,6 +36,7 @@ from hmt_pass.store import connect
 STATE_TIMEOUT_S = 2.0
 PUBLISH_RETRY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.4, "interval_max": 1}
 SOCKET_LIMITS = {"socket_timeout": 1.5, "socket_connect_timeout": 1.5, "socket_keepalive": True}
+RABBIT_LIMITS = {"connect_timeout_s": 2.0, "answer_timeout_s": 4.0}
 BATCH = 500  # jobs a round trip in enqueue_many: 0.3 MB
 
 _REGISTER = """
@@ -90,13 +93,14 @@ class Producer:
         self._take_back = self._store.register_script(_TAKE_BACK)
         # set_as_current=False: the web app may have a Celery app of its own.
         self._app = celery.Celery("hmt_pass.producer", broker=broker_url, set_as_current=False)
+        self._rabbit = Rabbit(broker_url, **RABBIT_LIMITS) if is_rabbit(broker_url) else None
         self._app.conf.update(
             task_ignore_result=True,  # with a result backend that is down apply_async hangs and enqueues nothing
             task_publish_retry_policy=PUBLISH_RETRY,
             broker_transport_options={**SOCKET_LIMITS, "priority_steps": [0]},
             broker_connection_timeout=3,
             task_create_missing_queues=False,
-            task_queues=[kombu.Queue(name, routing_key=name) for name in ("hmt_pass", "hmt_pass.bulk")],
+            task_queues=work_queues(broker_url),
             task_default_queue="hmt_pass",
         )
 
@@ -190,21 +194,30 @@ class Producer:
                 raise NotEnqueuedError(str(error)) from None
 
     def _publish(self, jobs: list[Job]) -> None:
+        try:
+            with self._rabbit.confirmed() if self._rabbit else self._batch(len(jobs)) as publisher:
+                for job in jobs:
+                    self._app.send_task(
+                        RECOGNIZE,
+                        kwargs=job.kwargs,
+                        task_id=job.job_id,
+                        queue=job.lane.queue,
+                        producer=publisher,
+                        add_to_parent=False,
+                    )
+        except StoreError as error:
+            raise NotEnqueuedError(f"the broker did not take the job: {error}") from None
+
+    @contextmanager
+    def _batch(self, jobs: int) -> Iterator[kombu.Producer]:
+        """Celery's producer, which on Redis sends all of its messages in one round trip. Raises StoreError."""
         with self._app.producer_or_acquire() as publisher:
             connection = publisher.connection
             try:
-                with publisher.batch(BATCH) if len(jobs) > 1 else nullcontext():
-                    for job in jobs:
-                        self._app.send_task(
-                            RECOGNIZE,
-                            kwargs=job.kwargs,
-                            task_id=job.job_id,
-                            queue=job.lane.queue,
-                            producer=publisher,
-                            add_to_parent=False,
-                        )
+                with publisher.batch(BATCH) if jobs > 1 else nullcontext():
+                    yield publisher
             except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
-                raise NotEnqueuedError(f"the broker did not take the job: {error}") from None
+                raise StoreError(str(error)) from None
 
 
 def _state_keys(job: Job) -> list[str]:

@@ -27,6 +27,12 @@ class Delays(Protocol):
     def put(self, job_id: str, message: TaskMessage, delay_s: float) -> None:
         """Have the message back on its home queue after `delay_s`."""
 
+    def set_aside(self, message: TaskMessage) -> bool:
+        """Have a message that cannot be worked on now back in a few seconds; False when giving it back does no harm.
+
+        True means that it can be acknowledged.
+        """
+
     def move_due(self, limit: int = 200) -> int:
         """Put at most `limit` messages whose time has come back on their queues; returns how many."""
 

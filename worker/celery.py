@@ -2,17 +2,18 @@
 
 from typing import Any
 
-import kombu
 from celery import Celery
 from celery.signals import celeryd_init, setup_logging
 
 from hmt_pass.errors import SettingsError
 from hmt_pass.job import Lane
 from hmt_pass.producer import PUBLISH_RETRY, SOCKET_LIMITS
+from hmt_pass.queues import is_rabbit, work_queues
 from worker import observe
 from worker.duties import Duties
 from worker.hold_watch import HoldWatch
 from worker.lanes import LaneCycle
+from worker.rabbitmq.options import broker_options
 from worker.services import services
 from worker.settings import BrokerSettings
 
@@ -45,7 +46,7 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
         event_serializer="json",
         task_remote_tracebacks=False,
         # --- queues
-        task_queues=[kombu.Queue(lane.queue, routing_key=lane.queue) for lane in Lane],
+        task_queues=work_queues(environment.broker),
         task_default_queue=Lane.INTERACTIVE.queue,
         task_create_missing_queues=False,  # a misspelt queue is an error, not a hole
         # --- pool: a job waits for the network; threads cost 1 MB each where processes cost 70
@@ -72,6 +73,8 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
             "priority_steps": [0],  # lanes are queues; priorities would make four lists of each
         },
     )
+    if is_rabbit(environment.broker):
+        sender.conf.update(broker_options(environment.broker))
 
 
 @celeryd_init.connect

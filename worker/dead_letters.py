@@ -139,6 +139,6 @@ class DeadLetters(DeadLetterIndex):
         """Drop the dead letter for good; False when there is none."""
         return bool(self._take(keys=[*_KEYS, DEAD_LETTER_QUEUE], args=[job_id, ""]))
 
-    def tidy(self) -> int:
+    def keep_in_step(self) -> int:
         """Bring queue and index in step: nothing to do here, each step changes both."""
         return 0

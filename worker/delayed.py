@@ -49,6 +49,10 @@ class Delayed:
         entry = json.dumps({"queue": message.home, "envelope": message.envelope(message.home)})
         self._put(keys=[keys.DELAYED, keys.DELAYED_MESSAGES], args=[job_id, entry, delay_s])
 
+    def set_aside(self, _message: TaskMessage) -> bool:
+        """Have it back soon without counting the delivery: False, because Redis counts none."""
+        return False
+
     def move_due(self, limit: int = 200) -> int:
         """Put at most `limit` messages whose time has come back on their queues; returns how many."""
         return int(self._move(keys=[keys.DELAYED, keys.DELAYED_MESSAGES], args=[limit]))

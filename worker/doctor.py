@@ -9,10 +9,13 @@ from hmt_pass import codes
 from hmt_pass.codes import Disposition
 from hmt_pass.errors import CallError, HmtPassError, SettingsError
 from hmt_pass.store import Store
+from worker.dead_letters import DeadLetters
+from worker.rabbitmq.dead_letters import RabbitDeadLetters
 from worker.services import Services, build
 from worker.settings import Settings
 
 OLDEST_REDIS = (6, 2)
+OLDEST_RABBITMQ = (3, 10)
 CLOCK_TOLERANCE_S = 30.0
 NO_IMAGE_ID = "0" * 32  # an image that cannot exist: the call is answered 1014 and, as the API text says, not charged
 
@@ -56,20 +59,39 @@ def _redis(services: Services) -> Iterator[Finding]:
 
 
 def _broker(services: Services) -> Iterator[Finding]:
-    yield from _server("broker", services.dead_letters.broker)
+    letters = services.dead_letters
+    yield from _server("broker", letters.broker) if isinstance(letters, DeadLetters) else _rabbit(letters)
+
+
+def _rabbit(letters: RabbitDeadLetters) -> Iterator[Finding]:
+    version = letters.rabbit.version()
+    cure = "use RabbitMQ 3.10 or newer: delays and dead letters rest on its quorum queues"
+    yield Finding(
+        "broker", ok=_is_from(version, OLDEST_RABBITMQ), text=f"RabbitMQ answers, version {version}", cure=cure
+    )
+    letters.declare()
+    yield Finding("broker", ok=True, text="its quorum queues are there and are as they should be")
 
 
 def _server(subject: str, store: Store) -> Iterator[Finding]:
     info: dict[str, Any] = store.info()
     version = str(info["redis_version"])
-    old = tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS
-    yield Finding(subject, ok=not old, text=f"answers, version {version}", cure="use Redis 6.2 or newer, or Valkey")
+    yield Finding(
+        subject,
+        ok=_is_from(version, OLDEST_REDIS),
+        text=f"answers, version {version}",
+        cure="use Redis 6.2 or newer, or Valkey",
+    )
     policy = str(info["maxmemory_policy"])
     cure = "set maxmemory-policy noeviction: any other silently deletes queued jobs when memory is short"
     yield Finding(subject, ok=policy == "noeviction", text=f"maxmemory-policy {policy}", cure=cure)
     kept = bool(info["aof_enabled"])
     cure = "set appendonly yes: without it a restart loses up to everything"
     yield Finding(subject, ok=kept, text=f"append-only file {'on' if kept else 'off'}", cure=cure)
+
+
+def _is_from(version: str, oldest: tuple[int, int]) -> bool:
+    return tuple(int(part) for part in version.split(".")[:2]) >= oldest
 
 
 def _clock(services: Services) -> Iterator[Finding]:

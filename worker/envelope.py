@@ -35,9 +35,8 @@ class TaskMessage:
     def received(cls, message: Message) -> Self:
         """What a consumer was given, without what RabbitMQ has written on its way: see _WAY and _DELAY."""
         body = message.body.encode() if isinstance(message.body, str) else bytes(message.body or b"")
-        queue = _DELAY.sub("", (message.delivery_info or {}).get("routing_key") or "")
         headers = {name: value for name, value in message.headers.items() if not _WAY.match(name)}
-        return cls(headers, body, message.content_type or "", message.content_encoding or "", queue)
+        return cls(headers, body, message.content_type or "", message.content_encoding or "", queue_of(message))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -80,3 +79,8 @@ class TaskMessage:
             "properties": properties,
         }
         return json.dumps(entry)
+
+
+def queue_of(message: Message) -> str:
+    """The queue that the message was sent to."""
+    return _DELAY.sub("", (message.delivery_info or {}).get("routing_key") or "")

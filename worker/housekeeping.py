@@ -17,6 +17,7 @@ from worker.services import Services
 MOVE_EVERY_S = 0.5
 RESTORE_EVERY_S = 5.0
 RECONCILE_EVERY_S = 30.0
+TIDY_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Housekeeping:
             _Duty(self._move_due, MOVE_EVERY_S),
             _Duty(self._restore, min(RESTORE_EVERY_S, lease_s / 4)),
             _Duty(self._reconcile, min(RECONCILE_EVERY_S, lease_s), next_at=clock() + lease_s),
+            _Duty(self._tidy, TIDY_EVERY_S),
         ]
 
     def start(self) -> None:
@@ -74,6 +76,9 @@ class Housekeeping:
             restored = bookings.restore_lapsed()
             if restored:
                 log.warning("bookings.restored", messages=restored)
+
+    def _tidy(self) -> None:
+        self._services.dead_letters.keep_in_step()
 
     def _reconcile(self) -> None:
         self._services.registry.reconcile(self._services.worker, min(RECONCILE_EVERY_S, self._lease_s) * 0.9)

@@ -1,6 +1,8 @@
 """In which order the queues are asked: interactive first, bulk when it is empty, and bulk first now and then."""
 
-from collections.abc import Iterable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
 
 from hmt_pass.job import Lane
 
@@ -27,3 +29,32 @@ class LaneCycle:
         """Told after each message which queue it came from."""
         self._fetched += 1
         return last_used
+
+
+class LaneTurns:
+    """The same order for jobs that a worker has in hand and has not begun.
+
+    RabbitMQ hands out the messages of both queues alike; so the pool takes more of each than it has threads for, and
+    chooses here. Thread-safe. On Redis nothing waits here: the queues are asked for as many jobs as there are threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[Lane, deque[Callable[[], object]]] = {lane: deque() for lane in Lane}
+        self._taken = 0
+
+    def put(self, lane: Lane, job: Callable[[], object]) -> None:
+        """Have a job wait for its turn."""
+        with self._lock:
+            self._waiting[lane].append(job)
+
+    def take_one(self) -> None:
+        """Run the job whose turn it is; to be called once for each that was put."""
+        self._next()()
+
+    def _next(self) -> Callable[[], object]:
+        with self._lock:
+            bulk_first = self._taken % BULK_FIRST_EVERY == BULK_FIRST_EVERY - 1
+            first, second = (Lane.BULK, Lane.INTERACTIVE) if bulk_first else (Lane.INTERACTIVE, Lane.BULK)
+            self._taken += 1
+            return (self._waiting[first] or self._waiting[second]).popleft()

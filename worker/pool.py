@@ -15,7 +15,10 @@ from celery.concurrency.base import apply_target
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
+from hmt_pass.job import Lane
 from worker import poison
+from worker.envelope import queue_of
+from worker.lanes import LaneTurns
 from worker.observe import log
 
 _ApplyResult: Any = celery_threads.ApplyResult  # type: ignore[attr-defined]  # the stubs leave out what is built on here
@@ -34,6 +37,10 @@ class Running(_ApplyResult):  # type: ignore[misc]  # see above
 class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
     """Threads that wait for the network. The limits on time are those of each call, and of worker.heartbeat."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  celery's
+        super().__init__(*args, **options)
+        self._turns = LaneTurns()
+
     def on_apply(
         self,
         target: Callable[..., Any],
@@ -45,7 +52,8 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
     ) -> Running:
         """Run one job; whatever comes of it, its message and its place in the pool are given back."""
         request: Request | None = getattr(callback, "__self__", None)
-        return Running(self.executor.submit(_run, request, target, args or (), kwargs, callback, accept_callback))
+        self._turns.put(_lane_of(request), lambda: _run(request, target, args or (), kwargs, callback, accept_callback))
+        return Running(self.executor.submit(self._turns.take_one))
 
     def terminate_job(self, _pid: int, _signal: object = None) -> None:
         """Nothing: the message of a job whose call is under way comes back when its lease has lapsed."""
@@ -55,6 +63,10 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
         self.executor.shutdown(wait=False, cancel_futures=True)
         for thread in list(self.executor._threads):  # noqa: SLF001  the same
             _queues.pop(thread, None)  # or the interpreter would join it at its end
+
+
+def _lane_of(request: Request | None) -> Lane:
+    return Lane.of_queue(queue_of(request.message)) if request else Lane.INTERACTIVE
 
 
 def _run(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from hmt_pass.client import Client
 from hmt_pass.errors import SettingsError
+from hmt_pass.queues import is_rabbit
+from hmt_pass.rabbit import Rabbit
 from hmt_pass.store import Store, connect
 from worker.bookings import Bookings
 from worker.broker import Delays, Queues
@@ -16,6 +18,9 @@ from worker.delayed import Delayed
 from worker.hold import Hold
 from worker.leases import Leases
 from worker.queues import RedisQueues
+from worker.rabbitmq.dead_letters import RabbitDeadLetters
+from worker.rabbitmq.delays import RabbitDelays
+from worker.rabbitmq.queues import RabbitQueues
 from worker.registry import Registry
 from worker.retry import RetryPolicy
 from worker.sending import Sender
@@ -37,7 +42,7 @@ class Services:
     queues: Queues
     delayed: Delays
     registry: Registry
-    dead_letters: DeadLetters
+    dead_letters: DeadLetters | RabbitDeadLetters
     storage: Storage
     sender: Sender
     client: Client
@@ -51,25 +56,46 @@ class Services:
         return self.bookings
 
 
+@dataclass(frozen=True, slots=True)
+class _Broker:
+    queues: Queues
+    delayed: Delays
+    dead_letters: DeadLetters | RabbitDeadLetters
+    bookings: Bookings | None = None
+
+
+def _on_redis(settings: Settings) -> _Broker:
+    broker = connect(settings.broker)
+    bookings = Bookings(broker, settings.visibility_timeout_s, settings.deadline_s)
+    return _Broker(RedisQueues(broker), Delayed(broker), DeadLetters(broker), bookings)
+
+
+def _on_rabbit(url: str, store: Store, claims: Claims) -> _Broker:
+    rabbit = Rabbit(url)
+    queues = RabbitQueues(rabbit, url)
+    return _Broker(queues, RabbitDelays(rabbit, url, store), RabbitDeadLetters(rabbit, queues, store, claims.died))
+
+
 def build(settings: Settings) -> Services:
     """Everything, wired. Opens no connection."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    store, broker = connect(settings.redis), connect(settings.broker)
+    store = connect(settings.redis)
     leases = Leases(store, settings.visibility_timeout_s, settings.deadline_s)
-    queues, delayed = RedisQueues(broker), Delayed(broker)
+    claims = Claims(store, leases, worker, receipt_ttl_s=settings.status_ttl_s + int(settings.max_age_s))
+    broker = _on_rabbit(settings.broker, store, claims) if is_rabbit(settings.broker) else _on_redis(settings)
     storage = Storage(settings.storage_timeout_s, settings.concurrency)
     return Services(
         settings=settings,
         worker=worker,
         store=store,
         leases=leases,
-        claims=Claims(store, leases, worker, receipt_ttl_s=settings.status_ttl_s + int(settings.max_age_s)),
+        claims=claims,
         hold=Hold(store),
-        bookings=Bookings(broker, settings.visibility_timeout_s, settings.deadline_s),
-        queues=queues,
-        delayed=delayed,
-        registry=Registry(store, queues, delayed, grace_s=2 * settings.visibility_timeout_s),
-        dead_letters=DeadLetters(broker),
+        bookings=broker.bookings,
+        queues=broker.queues,
+        delayed=broker.delayed,
+        registry=Registry(store, broker.queues, broker.delayed, grace_s=2 * settings.visibility_timeout_s),
+        dead_letters=broker.dead_letters,
         storage=storage,
         sender=Sender(settings.send, storage),
         client=Client(

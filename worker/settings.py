@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hmt_pass.errors import SettingsError
+from hmt_pass.queues import RABBIT_SCHEMES
 from hmt_pass.signing import TimestampUnit
 
 MARGIN_S = 5.0  # what a job takes beside its calls of endpoint and S3
@@ -31,7 +32,14 @@ class LogFormat(StrEnum):
 
 def _redis_url(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(REDIS_SCHEMES):
-        raise ValueError("must be redis://... or rediss://...; no other broker is supported yet")
+        raise ValueError("must be redis://... or rediss://...")
+    _host(url.get_secret_value())
+    return url
+
+
+def _broker_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith((*REDIS_SCHEMES, *RABBIT_SCHEMES)):
+        raise ValueError("must be redis://..., rediss://..., amqp://... or amqps://...")
     _host(url.get_secret_value())
     return url
 
@@ -66,7 +74,8 @@ def _filled_or_none(url: object) -> object:
 
 
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
-OptionalRedisUrl = Annotated[RedisUrl | None, BeforeValidator(_filled_or_none)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
+OptionalBrokerUrl = Annotated[BrokerUrl | None, BeforeValidator(_filled_or_none)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -78,9 +87,7 @@ class BrokerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HMT_PASS_", frozen=True, extra="ignore")
 
     redis_url: Annotated[RedisUrl, Field(validation_alias="REDIS_URL")] = SecretStr("redis://localhost:6379/0")
-    broker_url: Annotated[RedisUrl | None, BeforeValidator(_filled_or_none), Field(validation_alias="BROKER_URL")] = (
-        None
-    )
+    broker_url: Annotated[OptionalBrokerUrl, Field(validation_alias="BROKER_URL")] = None
     concurrency: Annotated[int, Field(ge=1, le=512)] = 32
     visibility_timeout_s: Annotated[float, Field(ge=2, le=3600, allow_inf_nan=False)] = 60.0
     log_format: LogFormat = LogFormat.JSON

@@ -130,7 +130,16 @@ class Settling:
         """Put the message back where it came from, unacknowledged and unchanged, after a pause."""
         log.info("job.given_back", reason=error.reason)
         time.sleep(GIVE_BACK_PAUSE_S)
+        if isinstance(error, StoreError) and self._is_set_aside():
+            raise Retry(error.reason) from None
         raise Reject(error.reason, requeue=True) from None
+
+    def _is_set_aside(self) -> bool:
+        """Whether the message waits elsewhere now, so that this copy of it can be acknowledged."""
+        try:
+            return self.services.delayed.set_aside(self.message)
+        except StoreError:
+            return False
 
     def dead_letter(self, error: HmtPassError, reason: str | None = None) -> NoReturn:
         """Put the dead letter, and open the hold first when the code speaks of the account."""

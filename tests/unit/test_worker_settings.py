@@ -29,7 +29,7 @@ def test_all_problems_are_reported_at_once_by_the_names_of_the_environment(monke
     monkeypatch.setenv("HMT_PASS_CONCURRENCY", "many")
     monkeypatch.setenv("HMT_PASS_SEND", "fax")
     monkeypatch.setenv("REDIS_URL", "localhost:6379")
-    monkeypatch.setenv("BROKER_URL", "amqp://localhost")
+    monkeypatch.setenv("BROKER_URL", "sqs://")
     with pytest.raises(SettingsError) as caught:
         Settings.load()
     lines = str(caught.value).splitlines()

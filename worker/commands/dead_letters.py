@@ -71,6 +71,7 @@ def redrive(*, job_ids: tuple[str, ...], code: str | None, reason: str | None, e
         services().claims.revive(letter.job_id)
         if services().dead_letters.redrive(letter.job_id):
             moved.append(letter.job_id)
+    services().dead_letters.keep_in_step()
     hint = ["on hold: they wait for `python -m worker hold release`"] if services().hold.is_on() else []
     show({"redriven": moved}, as_json=as_json, lines=[*moved, f"{len(moved)} redriven", *hint])
 
@@ -89,4 +90,5 @@ def discard(
     gone = [letter.job_id for letter in letters if services().dead_letters.discard(letter.job_id)]
     for job_id in gone:
         services().claims.expire(job_id, services().settings.status_ttl_s)
+    services().dead_letters.keep_in_step()
     show({"discarded": gone}, as_json=as_json, lines=[*gone, f"{len(gone)} discarded"])
