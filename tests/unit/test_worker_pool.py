@@ -1,0 +1,142 @@
+from collections.abc import Callable, Iterator
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fakes import World, message_of
+
+from hmt_pass.errors import StoreError
+from hmt_pass.job import Job
+from worker.claims import MAX_DEATHS
+from worker.pool import ThreadPool
+
+FAILED, RETVAL, RUNTIME = 0, "the return value", 0.1
+
+
+class FakeRequest:
+    """celery's request as far as the pool sees it: what became of its message."""
+
+    def __init__(self, job: Job, on_success: Callable[[], object] = lambda: None) -> None:
+        self.request_dict = {"task_message": message_of(job).to_json()}
+        self.message = SimpleNamespace(delivery_info={"routing_key": job.lane.queue})
+        self.ends: list[str] = []
+        self._then = on_success
+
+    def on_success(self, _returned: object) -> None:
+        self._then()
+        self.acknowledge()
+
+    def acknowledge(self) -> None:
+        self.ends.append("acknowledged")
+
+    def reject(self, *, requeue: bool) -> None:
+        self.ends.append("given back" if requeue else "dropped")
+
+
+@pytest.fixture
+def ready(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The requests whose place in the pool was given back."""
+    found: list[object] = []
+    monkeypatch.setattr("worker.pool.task_ready", found.append)
+    return found
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World.create(monkeypatch)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPool]:
+    pool = ThreadPool(1)
+    yield pool
+    pool.on_terminate()
+
+
+def run(
+    pool: ThreadPool, request: FakeRequest, target: Callable[[], object] = lambda: (FAILED, RETVAL, RUNTIME)
+) -> None:
+    pool.on_apply(target, (), {}, callback=request.on_success, accept_callback=None).get(timeout=5)
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def fail() -> object:
+        raise error
+
+    return fail
+
+
+def test_a_job_that_ends_is_left_to_celery(pool: ThreadPool, world: World, ready: list[object]) -> None:
+    request = FakeRequest(world.job())
+    run(pool, request)
+    assert (["acknowledged"], []) == (request.ends, ready)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError(), ValueError("欧阳试样")])
+def test_what_escapes_celery_gives_back_the_message_and_the_thread(
+    pool: ThreadPool, world: World, ready: list[object], error: BaseException
+) -> None:
+    request = FakeRequest(world.job())
+    run(pool, request, raising(error))
+    assert (["given back"], [request]) == (request.ends, ready)
+    run(pool, FakeRequest(world.job()))
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), MemoryError()])
+def test_a_callback_that_fails_gives_back_the_message_and_the_thread(
+    pool: ThreadPool, world: World, ready: list[object], error: BaseException
+) -> None:
+    request = FakeRequest(world.job(), on_success=raising(error))
+    run(pool, request)
+    assert (["given back"], [request]) == (request.ends, ready)
+
+
+def test_a_message_that_escapes_too_often_is_a_dead_letter(pool: ThreadPool, world: World, ready: list[object]) -> None:
+    job = world.job()
+    requests = [FakeRequest(job) for _ in range(MAX_DEATHS)]
+    for request in requests:
+        run(pool, request, raising(MemoryError()))
+
+    letter = world.services.dead_letters.find(job.job_id)
+    assert letter is not None
+    assert ("poison", "MemoryError") == (letter.reason, letter.detail)
+    assert ["given back"] * (MAX_DEATHS - 1) + ["acknowledged"] == [end for one in requests for end in one.ends]
+    assert requests == ready
+
+
+def test_a_message_is_kept_while_nobody_can_count(
+    pool: ThreadPool, world: World, ready: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.claims.Claims.stumbles", raising_always(StoreError("Redis: no answer")))
+    request = FakeRequest(world.job())
+    run(pool, request, raising(MemoryError()))
+    assert (["given back"], [request]) == (request.ends, ready)
+
+
+def raising_always(error: Exception) -> Any:  # noqa: ANN401  any function
+    def fail(*_: object) -> object:
+        raise error
+
+    return fail
+
+
+def test_a_cold_shutdown_does_not_wait_for_a_call_that_is_under_way(pool: ThreadPool, world: World) -> None:
+    begun, may_end = Event(), Event()
+
+    def call() -> object:
+        begun.set()
+        may_end.wait(10)
+        return FAILED, RETVAL, RUNTIME
+
+    running = pool.on_apply(call, (), {}, callback=FakeRequest(world.job()).on_success)
+    waiting = pool.on_apply(call, (), {}, callback=FakeRequest(world.job()).on_success)
+    assert begun.wait(5)
+    for job in (running, waiting):
+        job.terminate(SimpleNamespace())
+    pool.terminate_job(0)
+
+    pool.on_terminate()
+
+    assert (False, True) == (running.f.done(), waiting.f.cancelled())
+    may_end.set()
