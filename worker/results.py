@@ -74,10 +74,7 @@ class Ours:
         if self._is_paid_for(photo):
             yield True
             return
-        if not self._settings.dedupe_window_s:
-            yield False
-            return
-        known = self._known(photo.sha256)
+        known = self._read_before(photo.sha256)
         if known:
             self._keep(known, window_s=0)  # the window counts from the call, not from its copies
         yield known is not None
@@ -167,6 +164,14 @@ class Ours:
             return self._claims.attempts(self.job.job_id)
         return [self._record] if self._record else []
 
+    def _read_before(self, sha256: str) -> Document | None:
+        """The reading that is there already, as this job's: its own, or that of the same content."""
+        # A job that nobody registered is new, or Redis has lost its state; what is in S3 was paid for.
+        own = None if "enqueued_at" in self.claim.fields else self._reading_at(self._address, sha256)
+        if own or not self._settings.dedupe_window_s:
+            return own
+        return self._known(sha256)
+
     def _known(self, sha256: str) -> Document | None:
         """The reading of the same content and flag within the window, as this job's; None when it is ours to read."""
         address = self._claims.look(self.claim, sha256)
@@ -188,9 +193,8 @@ class Ours:
         return document if _is_reading_of(document, sha256, self.job) else None
 
     def _keep(self, document: Document, window_s: int) -> None:
-        settings, job_id = self._settings, self.job.job_id
-        bucket = settings.results_bucket or self.job.image.bucket
-        address = self._storage.put_json(bucket, f"{settings.results_prefix}{job_id}.json", document)
+        settings = self._settings
+        address = self._storage.put_json(*self._place, document)
         fields = _ending(document, address)
         self._kept = self._claims.finish(
             self.claim,
@@ -203,6 +207,16 @@ class Ours:
         if not self._kept:
             raise claim_lost()
         self.outcome |= {"state": fields["state"], "code": fields["code"]}
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        """Bucket and key of the job's result."""
+        settings, job = self._settings, self.job
+        return settings.results_bucket or job.image.bucket, f"{settings.results_prefix}{job.job_id}.json"
+
+    @property
+    def _address(self) -> str:
+        return "s3://{}/{}".format(*self._place)
 
     def _check_budget(self) -> None:
         if self.claim.possibly_charged >= self._settings.max_possibly_charged:

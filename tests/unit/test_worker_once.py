@@ -492,3 +492,19 @@ def test_time_on_hold_does_not_age_a_job(world: World) -> None:
     world.store.hset(keys.job(job.job_id), "first_failure_at", "2020-01-01T00:00:00.000+00:00")
     world.services.hold.release()
     assert "delayed" == world.run(job).end
+
+
+def test_a_result_in_s3_is_not_bought_again_when_redis_has_lost_every_state(world: World) -> None:
+    job = world.job()
+    world.run(job)
+    world.store.flushall()
+    assert "done" == world.run(job).end
+    assert (State.RECOGNIZED, 1) == (world.status(job).state, world.client.charges)
+
+
+def test_a_result_in_s3_of_another_photo_under_the_same_key_is_not_taken(world: World) -> None:
+    world.run(world.job("one"))
+    world.store.flushall()
+    job = world.job("two")
+    world.run(job)
+    assert (2, jpeg("two")) == (world.client.charges, world.client.calls[-1]["image"])
