@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["system"]
+pytest_plugins = ["chaos.options", "system"]
 
 UNIT = Path(__file__).with_name("unit")
 SKIPS_FAIL = bool(os.environ.get("HMT_PASS_NO_SKIPS"))

@@ -1,0 +1,16 @@
+"""celery's own transport, pool and consumer instead of the product's, to see what they would lose."""
+
+from typing import Any
+
+from worker.celery import app
+
+
+def use() -> None:
+    """Let the worker of this process run on what celery and kombu bring, without what would put right their losses."""
+    for steps in app.steps.values():
+        steps.clear()
+    app.on_configure.connect(_reset, weak=False)
+
+
+def _reset(sender: Any, **_: Any) -> None:  # noqa: ANN401  signal arguments
+    sender.conf.update(broker_transport=None, worker_pool="threads", worker_consumer="celery.worker.consumer:Consumer")

@@ -1,0 +1,108 @@
+"""One test's world: its own Redis, a share of the session's S3 and endpoint, workers, a producer, and the auditor."""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from chaos.auditor import Findings, audit
+from chaos.brokers import Held
+from chaos.fleet import Fleet
+from chaos.nursery import Nursery
+from chaos.photos import Photos
+from chaos.report import Report
+from chaos.scripted import Scripted
+from chaos.stores import gather, states
+
+from hmt_pass.producer import JobOptions, Producer
+from hmt_pass.store import Store, connect
+from local.redis import RedisServer
+from local.s3 import S3Server
+from local.stage import until
+
+ENDS = {"recognized", "rejected", "dead"}
+# A job may take 2 s at the endpoint and a second at S3; a dead worker's jobs are back after 5 s.
+HASTY = {
+    "CONCURRENCY": "8",
+    "CONNECT_TIMEOUT_S": "1",
+    "TOTAL_TIMEOUT_S": "2",
+    "STORAGE_TIMEOUT_S": "1",
+    "VISIBILITY_TIMEOUT_S": "5",
+    "RETRY_BASE_S": "0.2",
+    "RETRY_CAP_S": "1",
+}
+
+
+@dataclass
+class World:
+    """Everything that a fault happens to. `full` asks for the long form of a test."""
+
+    broker: str
+    full: bool
+    seed: int
+    report: Report
+    redis: RedisServer
+    held: Held
+    s3: S3Server
+    endpoint: Scripted
+    nursery: Nursery
+    photos: Photos
+    folder: Path
+    environment: dict[str, str]
+    stack: ExitStack
+    accepted: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.store: Store = self.stack.enter_context(connect(self.redis.url))
+        self.producer = Producer(self.environment["REDIS_URL"], self.environment["BROKER_URL"])
+        self.fleet = Fleet(self.nursery, self.folder, self.environment, self.chance)
+        self.stack.callback(self.fleet.end)
+        self.endpoint.reset()
+
+    def size(self, short: int, full: int) -> int:
+        """One of the two, by the form that was asked for."""
+        return full if self.full else short
+
+    def enqueue(self, count: int, first: int = 0) -> list[str]:
+        """Enqueue jobs, each with an image of its own."""
+        images = self.photos.references(first + count)[first:]
+        jobs = [(image, JobOptions(job_id=f"job-{number:05d}")) for number, image in enumerate(images, first)]
+        job_ids = self.producer.enqueue_many(jobs)
+        self.accepted += job_ids
+        return job_ids
+
+    def drain(self, timeout_s: float = 60.0) -> float:
+        """Wait until every accepted job has its end and the broker holds no message; returns the seconds it took.
+
+        Returns too when that does not happen in time: the auditor says what is missing.
+        """
+        started_s = time.monotonic()
+        until(self.is_drained, timeout_s)
+        return time.monotonic() - started_s
+
+    def is_drained(self) -> bool:
+        return set(states(self.store, self.accepted)) <= ENDS and not self.held.waiting()
+
+    def until(self, happened: Callable[[], object], timeout_s: float = 20.0) -> None:
+        assert until(lambda: bool(happened()), timeout_s), "it did not happen in time"
+
+    def ended(self, job_ids: Iterable[str]) -> int:
+        """How many of the jobs have their end."""
+        return sum(state in ENDS for state in states(self.store, list(job_ids)))
+
+    def audit(
+        self, fault: str, recovery_s: float | None = None, *, drained: bool = True, reconciled: bool = True
+    ) -> Findings:
+        """Judge what happened to the jobs that were accepted, and put a row named `fault` into the report.
+
+        `reconciled=False` when no worker would miss a job that only the registry knows.
+        """
+        calls = self.endpoint.calls()
+        facts = gather(self.store, self.held, self.s3, calls, self.accepted, drained=drained)
+        found = audit(facts if reconciled else replace(facts, open_jobs=frozenset()))
+        found.faults, found.recovery_s = self.fleet.faults_injected, recovery_s
+        self.report.put(fault, self.broker, found)
+        return found
