@@ -6,12 +6,15 @@ and the worker one message poorer, until it is deaf; and a cold shutdown waits f
 Written against celery 5.7.0; tests/contract/test_pool_contract.py fails when what it builds on has changed.
 """
 
+import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import thread as futures_thread
 from typing import Any
 
 from celery.concurrency import thread as celery_threads
 from celery.concurrency.base import apply_target
+from celery.platforms import EX_FAILURE
+from celery.worker import state
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
@@ -23,7 +26,7 @@ from worker.observe import log
 
 _ApplyResult: Any = celery_threads.ApplyResult  # type: ignore[attr-defined]  # the stubs leave out what is built on here
 _TaskPool: Any = celery_threads.TaskPool
-_queues: Any = futures_thread._threads_queues  # noqa: SLF001  there is no public way to leave a thread behind
+COLD_SHUTDOWN_S = 2.0  # to close connections and write the log
 
 
 class Running(_ApplyResult):  # type: ignore[misc]  # see above
@@ -58,11 +61,19 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
     def terminate_job(self, _pid: int, _signal: object = None) -> None:
         """Nothing: the message of a job whose call is under way comes back when its lease has lapsed."""
 
+    def on_stop(self) -> None:
+        """Wait for what runs; after SIGQUIT, which celery tells the pool as a stop too, do not."""
+        if state.should_terminate:
+            self.on_terminate()
+        else:
+            super().on_stop()
+
     def on_terminate(self) -> None:
-        """Let the process end without waiting for the calls that are under way."""
+        """Let the process end without waiting for the calls that are under way: the interpreter would join them."""
         self.executor.shutdown(wait=False, cancel_futures=True)
-        for thread in list(self.executor._threads):  # noqa: SLF001  the same
-            _queues.pop(thread, None)  # or the interpreter would join it at its end
+        end = threading.Timer(COLD_SHUTDOWN_S, os._exit, (EX_FAILURE,))
+        end.daemon = True
+        end.start()
 
 
 def _lane_of(request: Request | None) -> Lane:

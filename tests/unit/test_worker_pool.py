@@ -8,6 +8,7 @@ from fakes import World, message_of
 
 from hmt_pass.errors import StoreError
 from hmt_pass.job import Job
+from local.stage import until
 from worker.claims import MAX_DEATHS
 from worker.pool import ThreadPool
 
@@ -48,10 +49,19 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The codes with which the process would have ended."""
+    codes: list[int] = []
+    monkeypatch.setattr("worker.pool.os._exit", codes.append)
+    monkeypatch.setattr("worker.pool.COLD_SHUTDOWN_S", 0.01)
+    return codes
+
+
+@pytest.fixture
 def pool() -> Iterator[ThreadPool]:
     pool = ThreadPool(1)
     yield pool
-    pool.on_terminate()
+    pool.on_stop()
 
 
 def run(
@@ -121,7 +131,10 @@ def raising_always(error: Exception) -> Any:  # noqa: ANN401  any function
     return fail
 
 
-def test_a_cold_shutdown_does_not_wait_for_a_call_that_is_under_way(pool: ThreadPool, world: World) -> None:
+@pytest.mark.parametrize("how", ["SIGQUIT", "a second SIGQUIT"])
+def test_a_cold_shutdown_does_not_wait_for_a_call_that_is_under_way(
+    pool: ThreadPool, world: World, ends: list[int], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     begun, may_end = Event(), Event()
 
     def call() -> object:
@@ -135,8 +148,17 @@ def test_a_cold_shutdown_does_not_wait_for_a_call_that_is_under_way(pool: Thread
     for job in (running, waiting):
         job.terminate(SimpleNamespace())
     pool.terminate_job(0)
-
-    pool.on_terminate()
+    with monkeypatch.context() as cold:
+        cold.setattr("celery.worker.state.should_terminate", True)
+        pool.on_stop() if how == "SIGQUIT" else pool.on_terminate()
 
     assert (False, True) == (running.f.done(), waiting.f.cancelled())
+    assert until(lambda: ends == [1], 5.0)
     may_end.set()
+
+
+def test_a_warm_shutdown_waits_for_a_call_that_is_under_way(pool: ThreadPool, world: World, ends: list[int]) -> None:
+    request = FakeRequest(world.job())
+    pool.on_apply(lambda: Event().wait(0.1) or (FAILED, RETVAL, RUNTIME), (), {}, callback=request.on_success)
+    pool.on_stop()
+    assert (["acknowledged"], []) == (request.ends, ends)
