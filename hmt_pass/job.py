@@ -102,6 +102,17 @@ class Job:
             Lane.of_queue(queue),
         )
 
+    @classmethod
+    def from_state(cls, job_id: str, fields: Mapping[str, str]) -> Self:
+        """The job whose state hash this is. Raises InvalidJobError when it does not say which image."""
+        return cls(
+            check_job_id(job_id),
+            ImageRef.parse(fields.get("image")),
+            parse_flag(int(fields.get("hmt_flag", Flag.HK_AND_MACAU))),
+            parse_etag(fields.get("etag")),
+            parse_lane(fields.get("lane", Lane.INTERACTIVE)),
+        )
+
     @property
     def kwargs(self) -> dict[str, Any]:
         """The task's keyword arguments."""

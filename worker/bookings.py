@@ -118,7 +118,7 @@ class Bookings:
         self._end(tag, _End.ACKNOWLEDGE)
 
     def give_back(self, tag: str) -> None:
-        """Put the message back where it is taken next, as it was; nothing happens when it has lapsed. Said again too."""
+        """Put the message back where it is taken next, as it was; nothing happens when it has lapsed. Said again."""
         self._end(tag, _End.GIVE_BACK)
 
     def give_back_all(self) -> None:

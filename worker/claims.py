@@ -225,6 +225,7 @@ class Claims:
             pipe.hset(keys.job(job_id), items=_flat(fields))
             for lane in _OPEN:
                 pipe.zrem(lane, job_id)
+            pipe.sadd(keys.DEAD_JOBS, job_id)
             pipe.execute()
 
     def buried(self, job_id: str) -> None:
@@ -236,6 +237,7 @@ class Claims:
 
     def expire(self, job_id: str, ttl_s: int) -> None:
         """Let the state of a job go after `ttl_s`, and a receipt at once: nobody will ask for it again."""
+        self._store.srem(keys.DEAD_JOBS, job_id)
         self._store.delete(keys.receipt(job_id))
         for key in (keys.job(job_id), keys.attempts(job_id)):
             self._store.expire(key, ttl_s)

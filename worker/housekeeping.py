@@ -1,7 +1,7 @@
 """What every worker does for the fleet beside its jobs, in a thread of its own: any worker can do it, one is enough.
 
 Delayed messages go back to their queues when they are due, those of dead workers when their bookings have lapsed, and
-those that the broker has lost are written anew.
+those that the broker has lost are written anew, dead letters too.
 """
 
 import threading
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hmt_pass.errors import StoreError
 from worker.heartbeat import Heartbeat
+from worker.lost_letters import LostLetters
 from worker.observe import log
 from worker.services import Services
 
@@ -78,7 +79,10 @@ class Housekeeping:
                 log.warning("bookings.restored", messages=restored)
 
     def _tidy(self) -> None:
-        self._services.dead_letters.keep_in_step()
+        LostLetters(self._services).write_anew()
+        changes = self._services.dead_letters.keep_in_step()
+        if changes:
+            log.warning("dead_letters.brought_in_step", messages=changes)
 
     def _reconcile(self) -> None:
         self._services.registry.reconcile(self._services.worker, min(RECONCILE_EVERY_S, self._lease_s) * 0.9)

@@ -26,6 +26,7 @@ from worker.observe import log
 
 _ApplyResult: Any = celery_threads.ApplyResult  # type: ignore[attr-defined]  # the stubs leave out what is built on here
 _TaskPool: Any = celery_threads.TaskPool
+_state: Any = state
 COLD_SHUTDOWN_S = 2.0  # to close connections and write the log
 
 
@@ -63,7 +64,7 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
 
     def on_stop(self) -> None:
         """Wait for what runs; after SIGQUIT, which celery tells the pool as a stop too, do not."""
-        if state.should_terminate:
+        if _state.should_terminate:
             self.on_terminate()
         else:
             super().on_stop()

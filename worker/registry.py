@@ -9,12 +9,11 @@ The registry lives with the job states. A broker of its own may lose everything;
 append-only file (docs/reliability.md).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from hmt_pass import keys
-from hmt_pass.job import ImageRef, Job, Lane, parse_flag
+from hmt_pass.job import Job, Lane
 from hmt_pass.status import State
 from hmt_pass.store import Store
 from worker.broker import Delays, Queues
@@ -90,20 +89,10 @@ class Registry:
             return False
         if moved is None or self.delays.due_at(job_id) or not self._take_up(lane, job_id, moved):
             return False
-        self.queues.publish(TaskMessage.for_job(_job(job_id, fields, lane)))
+        self.queues.publish(TaskMessage.for_job(Job.from_state(job_id, fields)))
         log.error("job.was_lost", job_id=job_id, state=fields["state"], enqueued_at=fields.get("enqueued_at"))
         return True
 
     def _take_up(self, lane: Lane, job_id: str, moved: float) -> bool:
         names = [keys.open_jobs(lane), keys.claim(job_id)]
         return bool(self.store.eval(_TAKE_UP, len(names), *names, job_id, moved))
-
-
-def _job(job_id: str, fields: Mapping[str, str], lane: Lane) -> Job:
-    return Job(
-        job_id,
-        ImageRef.parse(fields["image"]),
-        parse_flag(int(fields["hmt_flag"])),
-        fields.get("etag") or None,
-        lane,
-    )
