@@ -1,4 +1,4 @@
-"""A real Redis, a real S3 protocol, real workers as processes, and an endpoint that keeps books."""
+"""Real processes: broker, Redis for the states, S3 protocol and workers, and an endpoint that keeps books."""
 
 import io
 import json
@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 from books import Books, open_books
+from brokers import BROKERS, Broker, RabbitBroker, RedisBroker
 from PIL import Image
 
+from hmt_pass.errors import SettingsError
 from hmt_pass.producer import Producer
 from hmt_pass.status import State
 from hmt_pass.store import Store, connect
 from local.process import clean_environment
+from local.rabbitmq import RabbitServer
 from local.redis import RedisServer
 from local.s3 import BUCKET, S3Server
 from local.services import CHECKOUT, Worker
@@ -43,6 +46,31 @@ def redis(redis_process: RedisServer) -> Iterator[RedisServer]:
         store.flushall()
 
 
+@pytest.fixture(scope="session")
+def rabbit_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    try:
+        server = RabbitServer(tmp_path_factory.mktemp("rabbitmq"))
+    except SettingsError as error:
+        pytest.skip(str(error))
+    with server:
+        yield server
+
+
+@pytest.fixture
+def rabbit(rabbit_process: RabbitServer) -> Iterator[RabbitBroker]:
+    broker = RabbitBroker(rabbit_process)
+    yield broker
+    broker.clear()
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> Broker:
+    if request.param == "rabbitmq":
+        found: Broker = request.getfixturevalue("rabbit")
+        return found
+    return RedisBroker(request.getfixturevalue("redis"))
+
+
 @pytest.fixture
 def books() -> Iterator[Books]:
     with open_books() as books:
@@ -54,6 +82,7 @@ class System:
     """What a user has: a bucket, a producer, workers to start, and the operator's commands."""
 
     redis: RedisServer
+    broker: Broker
     s3: S3Server
     books: Books
     folder: Path
@@ -64,14 +93,14 @@ class System:
     workers: list[Worker] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.producer = Producer(self.redis.url)
+        self.producer = Producer(self.redis.url, self.broker.url)
         self.store = self.stack.enter_context(connect(self.redis.url))
 
     def worker(self, **settings: object) -> Worker:
         """Start one more worker; settings by the name of their variable without HMT_PASS_."""
         environment = self.environment | {f"HMT_PASS_{name.upper()}": str(value) for name, value in settings.items()}
         log = self.folder / f"worker-{len(self.workers)}.log"
-        worker = NamedWorker(log, environment, self.redis.url, f"w{len(self.workers)}@test")
+        worker = NamedWorker(log, environment, self.broker.url, f"w{len(self.workers)}@test")
         self.workers.append(worker)
         return self.stack.enter_context(worker)
 
@@ -127,10 +156,11 @@ class NamedWorker(Worker):
 
 
 @pytest.fixture
-def system(redis: RedisServer, s3: S3Server, books: Books, tmp_path: Path) -> Iterator[System]:
+def system(redis: RedisServer, broker: Broker, s3: S3Server, books: Books, tmp_path: Path) -> Iterator[System]:
     environment = {
         **s3.client_environment,
         "REDIS_URL": redis.url,
+        "BROKER_URL": broker.url,
         "HMT_PASS_API_ID": "id",
         "HMT_PASS_API_SECRET": "a-secret-of-nobody",
         "HMT_PASS_ENDPOINT_URL": books.url,
@@ -138,4 +168,4 @@ def system(redis: RedisServer, s3: S3Server, books: Books, tmp_path: Path) -> It
         "HMT_PASS_CONCURRENCY": "4",
     }
     with ExitStack() as stack:
-        yield System(redis, s3, books, tmp_path, environment, stack)
+        yield System(redis, broker, s3, books, tmp_path, environment, stack)

@@ -21,7 +21,7 @@ def test_the_entry_of_the_protocol_page_is_a_job(system: System) -> None:
     job_id = entry["headers"]["id"]
     assert State.UNKNOWN is system.producer.status(job_id).state
 
-    system.store.lpush("hmt_pass", json.dumps(entry))
+    system.broker.push(entry)
     system.worker()
 
     assert [State.RECOGNIZED] == system.wait(job_id)
@@ -31,7 +31,7 @@ def test_the_entry_of_the_protocol_page_is_a_job(system: System) -> None:
 def test_a_message_with_wrong_arguments_is_dead_lettered_not_deleted(system: System) -> None:
     entry = json.loads(re.findall(r"```json\n(.+?)```", PAGE.read_text(), re.DOTALL)[0])
     entry["body"] = base64.b64encode(b'[["s3://b/k"], {"picture": 1}, {}]').decode()
-    system.store.lpush("hmt_pass", json.dumps(entry))
+    system.broker.push(entry)
     system.worker()
 
     system.until(lambda: system.command("dead-letters", "list"))

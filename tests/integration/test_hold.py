@@ -63,7 +63,7 @@ def test_the_hold_and_its_release_survive_a_lost_connection(system: System) -> N
     job_id = system.producer.enqueue(system.upload("one.png"))
     system.until(lambda: "hold.noticed" in worker.log.read_text())
 
-    system.store.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    system.broker.break_connections()
     system.until(lambda: worker.log.read_text().count("hold.noticed") == 2)
     assert [] == system.books.lines
 

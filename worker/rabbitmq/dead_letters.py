@@ -21,7 +21,6 @@ from hmt_pass.rabbit import Rabbit
 from hmt_pass.store import Store
 from worker.dead_letters import DeadLetter, DeadLetterIndex
 from worker.envelope import TaskMessage
-from worker.observe import log
 from worker.rabbitmq.puts import Put
 from worker.rabbitmq.queues import RabbitQueues, send
 from worker.rabbitmq.tidying import Tidying, Verdict
@@ -114,10 +113,7 @@ class RabbitDeadLetters(DeadLetterIndex):
             self._store.srem(keys.DEAD_LETTERS_GONE, *tidying.gone)
         lost = [Put.from_entry(entry) for job_id in tidying.lost if (entry := self._entry(job_id))]
         self._publish(lost)
-        taken, indexed = verdicts[Verdict.GOES], verdicts[Verdict.UNKNOWN]
-        if taken + indexed + len(lost):
-            log.warning("dead_letters.tidied", taken=taken, indexed=indexed, published_anew=len(lost))
-        return taken + indexed + len(lost)
+        return verdicts[Verdict.GOES] + verdicts[Verdict.UNKNOWN] + len(lost)
 
     def _go_through(self, tidying: Tidying) -> Counter[Verdict]:
         """Take out what goes and index what is unknown; the rest is back in its place when the channel is closed."""
