@@ -5,11 +5,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Protocol
 
+import kombu
+from amqp.exceptions import NotFound
+from kombu.transport.native_delayed_delivery import level_name
+
 from hmt_pass import keys
 from hmt_pass.job import DEAD_LETTER_QUEUE, Lane
 from hmt_pass.store import Store
 
 STOCK_BOOKED = "unacked"  # kombu's own
+# The delays of up to two minutes; no test waits longer.
+WORK_QUEUES = (*(lane.queue for lane in Lane), *map(level_name, range(7)))
 
 
 class Held(Protocol):
@@ -54,3 +60,39 @@ def _job_id(entry: Any) -> str:  # noqa: ANN401  a list entry or what it holds
         message = json.loads(entry) if isinstance(entry, str) else entry
         return str(message["headers"]["id"])
     return "?"
+
+
+class HeldByRabbit:
+    """RabbitMQ does not show what it holds without handing it out, so what waits is counted; the index is in Redis."""
+
+    def __init__(self, url: str, store: Store) -> None:
+        self._url = url
+        self._store = store
+
+    def waiting(self) -> tuple[str, ...]:
+        with kombu.Connection(self._url) as connection:
+            return ("?",) * sum(_depth(connection, name) for name in WORK_QUEUES)
+
+    def dead(self) -> tuple[str, ...]:
+        with kombu.Connection(self._url) as connection:
+            if not _depth(connection, DEAD_LETTER_QUEUE):
+                return ()
+            queue = kombu.Queue(DEAD_LETTER_QUEUE)(connection.channel())
+            return tuple(str(message.headers.get("id")) for message in iter(queue.get, None))
+
+    def letters(self) -> dict[str, str]:
+        return {str(job_id): str(text) for job_id, text in self._store.hgetall(keys.DEAD_LETTERS).items()}
+
+    def empty(self) -> None:
+        """Delete every queue of ours, for the next test."""
+        with kombu.Connection(self._url) as connection:
+            for name in (*WORK_QUEUES, DEAD_LETTER_QUEUE):
+                connection.channel().queue_delete(name)
+
+
+def _depth(connection: kombu.Connection, queue: str) -> int:
+    channel = connection.channel()
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except NotFound:
+        return 0

@@ -1,25 +1,28 @@
+import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
-from chaos.brokers import HeldByRedis
+from chaos.build import Builder, Shared
+from chaos.gate import gates
 from chaos.nursery import Nursery
 from chaos.options import REPORT
 from chaos.photos import Photos
 from chaos.scripted import Scripted
-from chaos.world import HASTY, World
+from chaos.world import World
 
-from hmt_pass.store import connect
-from local.redis import RedisServer
+from hmt_pass.errors import SettingsError
+from local.rabbitmq import RabbitServer, find_server
 from local.s3 import S3Server
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--chaos-broker")
-        metafunc.parametrize("broker", ["redis", "rabbitmq"] if chosen == "both" else [chosen])
+        metafunc.parametrize("broker", ["redis", "rabbitmq"] if chosen == "both" else [chosen], scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -35,53 +38,47 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
 
 
 @pytest.fixture(scope="session")
-def photos(s3: S3Server) -> Photos:
-    return Photos(s3)
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    with gates() as loop:
+        yield loop
 
 
-@pytest.fixture
-def seed(request: pytest.FixtureRequest) -> int:
-    """The test's own, so that it can be repeated alone."""
-    return random.Random(f"{request.config.stash[REPORT].seed} {request.node.name}").randrange(2**31)
-
-
-@pytest.fixture
-def world(
-    request: pytest.FixtureRequest,
-    broker: str,
-    seed: int,
+@pytest.fixture(scope="session")
+def shared(
     s3: S3Server,
     endpoint: Scripted,
     nursery: Nursery,
-    photos: Photos,
-    tmp_path: Path,
-) -> Iterator[World]:
-    if broker == "rabbitmq":
-        pytest.skip("not yet")
+    loop: asyncio.AbstractEventLoop,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Shared]:
     with ExitStack() as stack:
-        redis = stack.enter_context(RedisServer(tmp_path / "redis"))
-        environment = {
-            **s3.client_environment,
-            "REDIS_URL": redis.url,
-            "BROKER_URL": redis.url,
-            "HMT_PASS_API_ID": "id",
-            "HMT_PASS_API_SECRET": "a-secret-of-nobody",
-            "HMT_PASS_ENDPOINT_URL": endpoint.url,
-            **{f"HMT_PASS_{name}": value for name, value in HASTY.items()},
-        }
-        config = request.config
-        yield World(
-            broker=broker,
-            full=config.getoption("--chaos") == "full",
-            seed=seed,
-            report=config.stash[REPORT],
-            redis=redis,
-            held=HeldByRedis(stack.enter_context(connect(redis.url))),
-            s3=s3,
-            endpoint=endpoint,
-            nursery=nursery,
-            photos=photos,
-            folder=tmp_path,
-            environment=environment,
-            stack=stack,
-        )
+
+        @cache
+        def rabbit() -> RabbitServer:
+            return stack.enter_context(RabbitServer(tmp_path_factory.mktemp("rabbitmq")))
+
+        yield Shared(s3, endpoint, nursery, Photos(s3), loop, rabbit)
+
+
+@pytest.fixture
+def build(request: pytest.FixtureRequest, broker: str, shared: Shared, tmp_path: Path) -> Iterator[Builder]:
+    if broker == "rabbitmq":
+        _skip_without_rabbitmq()
+    config = request.config
+    report = config.stash[REPORT]
+    # Of the test's own, so that it can be repeated alone.
+    seed = random.Random(f"{report.seed} {request.node.name}").randrange(2**31)
+    with ExitStack() as stack:
+        yield Builder(shared, broker, config.getoption("--chaos") == "full", seed, report, tmp_path, stack)
+
+
+@pytest.fixture
+def world(build: Builder) -> World:
+    return build()
+
+
+def _skip_without_rabbitmq() -> None:
+    try:
+        find_server()
+    except SettingsError as error:
+        pytest.skip(str(error))

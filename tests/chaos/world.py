@@ -10,6 +10,7 @@ from pathlib import Path
 from chaos.auditor import Findings, audit
 from chaos.brokers import Held
 from chaos.fleet import Fleet
+from chaos.gate import Gate, S3Gate
 from chaos.nursery import Nursery
 from chaos.photos import Photos
 from chaos.report import Report
@@ -23,16 +24,6 @@ from local.s3 import S3Server
 from local.stage import until
 
 ENDS = {"recognized", "rejected", "dead"}
-# A job may take 2 s at the endpoint and a second at S3; a dead worker's jobs are back after 5 s.
-HASTY = {
-    "CONCURRENCY": "8",
-    "CONNECT_TIMEOUT_S": "1",
-    "TOTAL_TIMEOUT_S": "2",
-    "STORAGE_TIMEOUT_S": "1",
-    "VISIBILITY_TIMEOUT_S": "5",
-    "RETRY_BASE_S": "0.2",
-    "RETRY_CAP_S": "1",
-}
 
 
 @dataclass
@@ -44,6 +35,8 @@ class World:
     seed: int
     report: Report
     redis: RedisServer
+    broker_redis: RedisServer
+    store: Store
     held: Held
     s3: S3Server
     endpoint: Scripted
@@ -52,11 +45,12 @@ class World:
     folder: Path
     environment: dict[str, str]
     stack: ExitStack
+    redis_gate: Gate | None = None
+    s3_gate: S3Gate | None = None
     accepted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        self.store: Store = self.stack.enter_context(connect(self.redis.url))
         self.producer = Producer(self.environment["REDIS_URL"], self.environment["BROKER_URL"])
         self.fleet = Fleet(self.nursery, self.folder, self.environment, self.chance)
         self.stack.callback(self.fleet.end)
@@ -66,13 +60,21 @@ class World:
         """One of the two, by the form that was asked for."""
         return full if self.full else short
 
+    def job_id(self, number: int) -> str:
+        """An id that no other test has: S3 keeps their results."""
+        return f"{self.seed:08x}-{number:05d}"
+
     def enqueue(self, count: int, first: int = 0) -> list[str]:
         """Enqueue jobs, each with an image of its own."""
         images = self.photos.references(first + count)[first:]
-        jobs = [(image, JobOptions(job_id=f"job-{number:05d}")) for number, image in enumerate(images, first)]
+        jobs = [(image, JobOptions(job_id=self.job_id(number))) for number, image in enumerate(images, first)]
         job_ids = self.producer.enqueue_many(jobs)
         self.accepted += job_ids
         return job_ids
+
+    def broker_store(self) -> Store:
+        """A connection to the broker's Redis."""
+        return self.stack.enter_context(connect(self.broker_redis.url))
 
     def drain(self, timeout_s: float = 60.0) -> float:
         """Wait until every accepted job has its end and the broker holds no message; returns the seconds it took.
@@ -93,8 +95,19 @@ class World:
         """How many of the jobs have their end."""
         return sum(state in ENDS for state in states(self.store, list(job_ids)))
 
+    def verdict(self, fault: str, timeout_s: float = 60.0, *, faults: int = 0) -> Findings:
+        """What is found once everything had its time to end; `faults` counts those that are not the fleet's."""
+        recovery_s = self.drain(timeout_s)
+        return self.audit(fault, recovery_s, faults=faults)
+
     def audit(
-        self, fault: str, recovery_s: float | None = None, *, drained: bool = True, reconciled: bool = True
+        self,
+        fault: str,
+        recovery_s: float | None = None,
+        *,
+        faults: int = 0,
+        drained: bool = True,
+        reconciled: bool = True,
     ) -> Findings:
         """Judge what happened to the jobs that were accepted, and put a row named `fault` into the report.
 
@@ -103,6 +116,6 @@ class World:
         calls = self.endpoint.calls()
         facts = gather(self.store, self.held, self.s3, calls, self.accepted, drained=drained)
         found = audit(facts if reconciled else replace(facts, open_jobs=frozenset()))
-        found.faults, found.recovery_s = self.fleet.faults_injected, recovery_s
+        found.faults, found.recovery_s = self.fleet.faults_injected + faults, recovery_s
         self.report.put(fault, self.broker, found)
         return found

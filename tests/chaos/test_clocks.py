@@ -1,0 +1,40 @@
+"""Workers whose clocks are ten minutes apart, and one that was asleep for longer than its lease."""
+
+import signal
+import time
+
+from chaos.scripted import code
+from chaos.world import World
+
+TEN_MINUTES_S = 600.0
+
+
+def test_workers_whose_clocks_are_ten_minutes_apart_agree_on_every_lease_and_delay(world: World) -> None:
+    world.endpoint.mix(world.seed, (code("9999"), 0.3), (code("1009"), 0.05))
+    world.endpoint.plain(code("0000", 0.05))
+    for clock_s in (0.0, -TEN_MINUTES_S, TEN_MINUTES_S):
+        world.fleet.start(clock_s=clock_s)
+    world.enqueue(world.size(60, 400))
+
+    findings = world.verdict("clocks 10 minutes apart", faults=2)
+    assert [] == findings.violations
+    assert {"recognized": len(world.accepted)} == findings.ends
+    assert findings.recovery_s is not None
+    assert findings.recovery_s < 60
+
+
+def test_a_worker_that_wakes_up_after_its_lease_writes_nothing_over_the_work_of_another(world: World) -> None:
+    world.endpoint.script(*[code("0000", 1.0)] * 4)
+    (sleeper,) = world.fleet.start(concurrency=4)
+    world.enqueue(4)
+    world.until(lambda: len(world.endpoint.calls()) == 4)
+    sleeper.signal(signal.SIGSTOP)
+    world.fleet.start()
+    world.until(lambda: world.ended(world.accepted) == 4, 40)
+    sleeper.signal(signal.SIGCONT)
+    time.sleep(3)
+
+    findings = world.verdict("a worker asleep beyond its lease (F18)", faults=1)
+    assert [] == findings.violations
+    assert {"recognized": 4} == findings.ends
+    assert (8, 4) == (findings.charges, findings.ambiguous)
