@@ -148,22 +148,26 @@ def _paid_again(calls: Iterable[Call]) -> Iterator[tuple[Call, list[Call]]]:
 def _bought_what_was_known(
     calls: Iterable[Call], again: Iterable[tuple[Call, list[Call]]], attempts: dict[str, Record]
 ) -> Iterator[Violation]:
-    """A second charge is allowed only after one whose answer never reached our records."""
+    """A second charge is allowed only while the answer to the first had not reached our records."""
     for call, earlier in again:
-        known = [old.sequence_id for old in earlier if not _is_possible(attempts.get(old.sequence_id))]
+        record = attempts.get(call.sequence_id)
+        known = [old.sequence_id for old in earlier if _was_known(attempts.get(old.sequence_id), record)]
         if known:
             yield Violation(PAID_TWICE, call.sequence_id, f"charged, though {', '.join(known)} had been")
-    paid: set[str] = set()
+    paid: dict[str, Record] = {}
     for call in calls:
-        if call.job_id in paid and not call.charged:
-            yield Violation(PAID_TWICE, call.sequence_id, "sent, though the job's reply was stored")
         record = attempts.get(call.sequence_id)
+        if not call.charged and _was_known(paid.get(call.job_id), record):
+            yield Violation(PAID_TWICE, call.sequence_id, "sent, though the job's reply was stored")
         if record and record["charge"] == 1:
-            paid.add(call.job_id)
+            paid[call.job_id] = record
 
 
-def _is_possible(record: Record | None) -> bool:
-    return record is not None and bool(record["possibly_charged"])
+def _was_known(earlier: Record | None, later: Record | None) -> bool:
+    """Whether the charge of one attempt was on record when the other began."""
+    if earlier is None or earlier["possibly_charged"]:
+        return False
+    return later is None or str(earlier["ended_at"]) <= str(later["started_at"])
 
 
 def _results(facts: Facts) -> Iterator[Violation]:

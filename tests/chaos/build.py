@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.brokers import HeldByRabbit, HeldByRedis
 from chaos.gate import G, Gate, S3Gate, raise_gate
+from chaos.held import HeldByRabbit, HeldByRedis
 from chaos.nursery import Nursery
 from chaos.photos import Photos
 from chaos.report import Report

@@ -20,9 +20,9 @@ from local.s3 import S3Server
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "broker" in metafunc.fixturenames:
+    if "chaos_broker" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--chaos-broker")
-        metafunc.parametrize("broker", ["redis", "rabbitmq"] if chosen == "both" else [chosen], scope="session")
+        metafunc.parametrize("chaos_broker", ["redis", "rabbitmq"] if chosen == "both" else [chosen], scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -61,15 +61,15 @@ def shared(
 
 
 @pytest.fixture
-def build(request: pytest.FixtureRequest, broker: str, shared: Shared, tmp_path: Path) -> Iterator[Builder]:
-    if broker == "rabbitmq":
+def build(request: pytest.FixtureRequest, chaos_broker: str, shared: Shared, tmp_path: Path) -> Iterator[Builder]:
+    if chaos_broker == "rabbitmq":
         _skip_without_rabbitmq()
     config = request.config
     report = config.stash[REPORT]
     # Of the test's own, so that it can be repeated alone.
     seed = random.Random(f"{report.seed} {request.node.name}").randrange(2**31)
     with ExitStack() as stack:
-        yield Builder(shared, broker, config.getoption("--chaos") == "full", seed, report, tmp_path, stack)
+        yield Builder(shared, chaos_broker, config.getoption("--chaos") == "full", seed, report, tmp_path, stack)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from chaos.brokers import Held
 from chaos.facts import Facts, JobFacts
+from chaos.held import Held
 from chaos.scripted import Call
 
 from hmt_pass import keys

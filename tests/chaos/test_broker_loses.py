@@ -9,8 +9,8 @@ from chaos.world import World
 
 
 @pytest.fixture
-def world(build: Builder, broker: str) -> World:
-    if broker != "redis":
+def world(build: Builder) -> World:
+    if build.broker != "redis":
         pytest.skip("RabbitMQ has no such commands; that it keeps what it confirmed is tested beside this")
     return build(own_broker=True, redis_options=("--appendonly", "no"))
 

@@ -37,7 +37,7 @@ def test_jobs_wait_for_s3_and_none_is_paid_twice(world: World, fault: str) -> No
     world.endpoint.plain(code("0000", 0.2))
     world.enqueue(world.size(30, 100))
     world.fleet.start(2)
-    world.until(lambda: world.endpoint.calls())
+    world.until(world.endpoint.calls)
     FAULTS[fault](world.s3_gate)
     time.sleep(world.size(2, 12))
     world.s3_gate.open()

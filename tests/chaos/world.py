@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chaos.auditor import Findings, audit
-from chaos.brokers import Held
 from chaos.fleet import Fleet
 from chaos.gate import Gate, S3Gate
+from chaos.held import Held
 from chaos.nursery import Nursery
 from chaos.photos import Photos
 from chaos.report import Report

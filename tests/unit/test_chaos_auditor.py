@@ -14,7 +14,8 @@ SHA = "ab" * 32
 
 
 def record(job_id: str = "one", attempt: int = 1, **changes: object) -> dict[str, Any]:
-    paid = {"charge": 1, "code": "0000", "error": None, "possibly_charged": False, "ended_at": "then"}
+    times = {"started_at": f"2026-01-01T00:00:{attempt:02}", "ended_at": f"2026-01-01T00:00:{attempt:02}.5"}
+    paid = {"charge": 1, "code": "0000", "error": None, "possibly_charged": False, **times}
     return {"attempt": attempt, "sequence_id": f"{job_id}-{attempt}", **paid, **changes}
 
 
@@ -119,6 +120,14 @@ def test_a_second_charge_after_an_answer_that_never_came_is_counted_and_not_a_vi
     assert (0, 1, 1) == (findings.paid_twice, findings.paid_again, findings.ambiguous)
 
 
+def test_a_reply_that_reached_the_books_while_the_call_was_made_again_was_not_known() -> None:
+    job = recognized("one", record(ended_at="2026-01-01T00:00:09"), record(attempt=2))
+
+    findings = audit(facts(jobs={"one": job}, calls=(call(), call(attempt=2))))
+
+    assert ([], 1) == (findings.violations, findings.paid_again)
+
+
 def test_a_call_that_costs_nothing_after_a_stored_reply_is_seen_too() -> None:
     job = recognized("one", record(), record(attempt=2, charge=2, code="9999"))
 
@@ -128,7 +137,7 @@ def test_a_call_that_costs_nothing_after_a_stored_reply_is_seen_too() -> None:
 def test_one_content_that_is_bought_for_two_jobs_is_seen() -> None:
     both = facts(
         accepted=["one", "two"],
-        jobs={"one": recognized("one"), "two": recognized("two")},
+        jobs={"one": recognized("one"), "two": recognized("two", record("two", started_at="2026-01-01T00:00:05"))},
         objects={"one": document("one"), "two": document("two")},
         calls=(call("one"), call("two")),
     )

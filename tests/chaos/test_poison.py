@@ -1,0 +1,86 @@
+"""Messages and photos that would bring a worker down: each ends as one dead letter, and the innocent go on."""
+
+import pytest
+from chaos import poisons
+from chaos.points import at
+from chaos.poisons import RabbitPoisoner, RedisPoisoner
+from chaos.world import World
+
+from hmt_pass.job import Lane
+
+INNOCENT = 20
+
+
+def test_malformed_messages_become_dead_letters_once_each_and_nobody_else_notices(world: World) -> None:
+    is_redis = world.broker == "redis"
+    poisoner = RedisPoisoner(world.broker_store()) if is_redis else RabbitPoisoner(world.environment["BROKER_URL"])
+    world.fleet.start(2)
+    world.enqueue(INNOCENT // 2)
+    messages = poisons.entries()
+    for message in messages.values():
+        poisoner.push(message)
+    raw = poisons.raw_entries() if isinstance(poisoner, RedisPoisoner) else {}
+    for text in raw.values():
+        world.broker_store().lpush(Lane.INTERACTIVE.queue, text)
+    world.enqueue(INNOCENT // 2, first=INNOCENT // 2)
+
+    findings = world.verdict("21 malformed messages", faults=len(messages) + len(raw))
+    assert [] == findings.violations
+    assert {"recognized": INNOCENT} == findings.ends
+    assert len(messages) + len(raw) == len(world.held.letters()) == len(world.held.dead())
+    assert all(worker.running for worker in world.fleet.workers)
+
+
+def test_a_message_with_random_damage_never_ends_a_worker(world: World) -> None:
+    if world.broker != "redis":
+        pytest.skip("RabbitMQ guards the form of its messages itself")
+    count = world.size(100, 1000)
+    world.fleet.start(2)
+    for text in poisons.fuzz(world.seed, count):
+        world.broker_store().lpush(Lane.INTERACTIVE.queue, text)
+    world.enqueue(INNOCENT)
+
+    findings = world.verdict("fuzzed messages", faults=count)
+    assert [] == findings.violations
+    assert {"recognized": INNOCENT} == findings.ends
+    assert all(worker.running for worker in world.fleet.workers)
+
+
+def test_a_task_that_only_newer_workers_know_is_kept_as_a_dead_letter(world: World) -> None:
+    is_redis = world.broker == "redis"
+    poisoner = RedisPoisoner(world.broker_store()) if is_redis else RabbitPoisoner(world.environment["BROKER_URL"])
+    world.fleet.start()
+    poisoner.push(poisons.entry("of-tomorrow", task="hmt_pass.of_tomorrow"))
+    world.until(lambda: "of-tomorrow" in "".join(world.held.letters().values()))
+
+    assert [] == world.verdict("a task of a newer release", faults=1).violations
+    assert 1 == len(world.held.letters()) == len(world.held.dead())
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "SystemExit", "KeyboardInterrupt", "recursion"])
+def test_a_job_that_raises_what_ends_programs_is_one_dead_letter(world: World, error: str) -> None:
+    world.fleet.faults = {"image": at([world.job_id(0), world.job_id(5)], do=error)}
+    world.fleet.start(concurrency=2)
+    world.enqueue(INNOCENT)
+
+    findings = world.verdict(f"a job that raises {error}")
+    assert [] == findings.violations
+    assert {"recognized": INNOCENT - 2, "dead": 2} == findings.ends
+    assert all(worker.running for worker in world.fleet.workers)
+
+
+def test_an_image_that_kills_the_process_is_buried_after_three_deaths_and_its_neighbours_live(world: World) -> None:
+    world.fleet.faults = {"image": at([world.job_id(3)])}
+    world.fleet.start(2)
+    world.enqueue(INNOCENT)
+    for _ in range(600):
+        world.fleet.keep(2)
+        if world.is_drained():
+            break
+        world.until(lambda: world.is_drained() or not all(worker.running for worker in world.fleet.workers), 60)
+
+    findings = world.verdict("an image that kills the process")
+    assert [] == findings.violations
+    assert {"recognized": INNOCENT - 1, "dead": 1} == findings.ends
+    assert "poison" in world.held.letters()[world.job_id(3)]
+    assert 3 == world.fleet.faults_injected
