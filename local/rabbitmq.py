@@ -84,7 +84,7 @@ class RabbitServer(Process):
     def control(self, *arguments: str) -> None:
         """Do what `rabbitmqctl` does; takes it two seconds to start. Raises CalledProcessError."""
         environment = {**clean_environment(), **self.environment}
-        command = [SCRIPTS / "rabbitmqctl", "--quiet", *arguments]
+        command = [str(SCRIPTS / "rabbitmqctl"), "--quiet", *arguments]
         subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
 
     def stop(self) -> bool:

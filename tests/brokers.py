@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from amqp.exceptions import NotFound
 from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
 from hmt_pass.job import DEAD_LETTER_QUEUE, Lane
 from hmt_pass.queues import EXCHANGE, work_queues
 from hmt_pass.rabbit import Rabbit
-from hmt_pass.store import connect
+from hmt_pass.store import Store, connect
 from local.rabbitmq import RabbitServer
 from local.redis import RedisServer
 
@@ -53,12 +54,16 @@ class RedisBroker:
 
     def look(self, queue: str) -> list[Lying]:
         with connect(self.url) as store:
-            entries = [json.loads(entry) for entry in reversed(store.lrange(queue, 0, -1))]
-        return [Lying(entry["headers"], base64.b64decode(entry["body"])) for entry in entries]
+            return look_in_redis(store, queue)
 
     def break_connections(self) -> None:
         with connect(self.url) as store:
             store.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+def look_in_redis(store: Store, queue: str) -> list[Lying]:
+    entries = [json.loads(entry) for entry in reversed(store.lrange(queue, 0, -1))]
+    return [Lying(entry["headers"], base64.b64decode(entry["body"])) for entry in entries]
 
 
 class RabbitBroker:
@@ -80,10 +85,13 @@ class RabbitBroker:
             )
 
     def look(self, queue: str) -> list[Lying]:
-        if not self.rabbit.depth(queue):
-            return []
         with self.rabbit.channel() as channel:
-            return list(_got(channel, queue))
+            try:
+                return list(_got(channel, queue))
+            except NotFound:
+                return []
+            finally:
+                channel.basic_recover(requeue=True)
 
     def break_connections(self) -> None:
         self.server.control("close_all_connections", "a test")

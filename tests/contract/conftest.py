@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from endpoints import PERMIT, Endpoint, running, website
 from fakes import S3, VERSIONED, FakeStorage, fake_store
+from sides import Side, on_rabbitmq, on_redis
 from sites import PUBLIC, Serve
 
 from hmt_pass.endpoint import addresses, download
@@ -25,6 +26,17 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
         return
     with connect(request.getfixturevalue("redis").url) as store:
         yield store
+
+
+@pytest.fixture(params=[*SIDES, "rabbitmq"])
+def side(request: pytest.FixtureRequest) -> Iterator[Side]:
+    """An empty broker: Redis in memory, a real one, RabbitMQ."""
+    if request.param == "real":
+        with connect(request.getfixturevalue("redis").url) as store:
+            yield on_redis(store)
+        return
+    store = fake_store()
+    yield on_redis(store) if request.param == "fake" else on_rabbitmq(request.getfixturevalue("rabbit"), store)
 
 
 @pytest.fixture(scope="session")

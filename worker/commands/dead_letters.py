@@ -1,9 +1,11 @@
 """`dead-letters list|show|redrive|discard`."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import click
 
+from hmt_pass.errors import StoreError
 from worker.commands.output import Command, show, table, with_json
 from worker.dead_letters import DeadLetter
 from worker.services import services
@@ -39,6 +41,11 @@ def _filtered(code: str | None, reason: str | None) -> Iterable[DeadLetter]:
     return (letter for letter in services().dead_letters.list(code) if not reason or reason in letter.reason)
 
 
+def _tidy() -> None:
+    with suppress(StoreError):  # what was asked for is done; housekeeping tidies too
+        services().dead_letters.keep_in_step()
+
+
 @dead_letters.command("list")
 @click.option("--code", help="Only those with this business code.")
 @click.option("--reason", help="Only those whose reason contains this text.")
@@ -71,7 +78,7 @@ def redrive(*, job_ids: tuple[str, ...], code: str | None, reason: str | None, e
         services().claims.revive(letter.job_id)
         if services().dead_letters.redrive(letter.job_id):
             moved.append(letter.job_id)
-    services().dead_letters.keep_in_step()
+    _tidy()
     hint = ["on hold: they wait for `python -m worker hold release`"] if services().hold.is_on() else []
     show({"redriven": moved}, as_json=as_json, lines=[*moved, f"{len(moved)} redriven", *hint])
 
@@ -90,5 +97,5 @@ def discard(
     gone = [letter.job_id for letter in letters if services().dead_letters.discard(letter.job_id)]
     for job_id in gone:
         services().claims.expire(job_id, services().settings.status_ttl_s)
-    services().dead_letters.keep_in_step()
+    _tidy()
     show({"discarded": gone}, as_json=as_json, lines=[*gone, f"{len(gone)} discarded"])

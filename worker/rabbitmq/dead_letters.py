@@ -141,6 +141,7 @@ class RabbitDeadLetters(DeadLetterIndex):
                 channel.connection.drain_events(timeout=TIDY_PATIENCE_S)
             yield channel.message_to_python(delivered.popleft())
         channel.basic_cancel(tag)
+        channel.basic_recover(requeue=True)  # now; what a closing channel leaves behind is back a little later
 
     def _adopt(self, put: Put) -> None:
         """Index a dead letter; what nobody put is put now, and its first message can go."""
