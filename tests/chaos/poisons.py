@@ -58,6 +58,7 @@ def entries() -> dict[str, Entry]:
         "kwargs-wrong": entry("p-kwargs-wrong", json.dumps([[], {"nope": 1}, {}])),
         "id-missing": without(entry("p-id-missing"), "headers", "id"),
         "eta-bad": entry("p-eta-bad", eta="not-a-date"),
+        "eta-far": entry("p-eta-far", eta="9999-12-31T23:59:59+00:00"),
         "retries-no-number": entry("p-retries-no-number", retries="x"),
         "nested-deep": entry("p-nested-deep", DEEP),
     }
