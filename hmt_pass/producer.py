@@ -53,7 +53,7 @@ if state == 'queued' or state == 'running' or state == 'retrying' then return 'o
 redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'etag', etag, 'lane', lane, 'state', 'queued',
     'enqueued_at', now, 'attempts_before', old[5] or 0)
 redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged',
-    'finished_at', 'deaths')
+    'finished_at', 'deaths', 'moved')
 redis.call('PERSIST', job)
 redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
 return state and 'open' or 'new'

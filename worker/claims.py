@@ -260,7 +260,7 @@ class Claims:
 
     def moves(self, job_id: str, lane: str, delay_s: float) -> None:
         """Note that the job's message is back on its queue in `delay_s`; the registry of open jobs goes by it."""
-        self._moved(keys=[keys.open_jobs(lane)], args=[job_id, delay_s])
+        self._moved(keys=[keys.open_jobs(lane), keys.job(job_id)], args=[job_id, delay_s])
 
     def stumbles(self, job_id: str) -> int:
         """Count one more death of a job whose run nobody could settle; returns how many there were."""

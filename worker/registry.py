@@ -1,9 +1,12 @@
 """Open jobs, and the search for those that the broker has lost.
 
 Every job without an end is in the sorted set of its lane, by the Redis time at which it was last moved: enqueued,
-claimed, or when its wait ends. A queue is first in, first out. So a job is overtaken when one that was moved later has
-been claimed already, or when its queue is empty; an overtaken job that no worker has and that does not wait is lost,
-and its message is written anew under the same id. However long a queue is, or is held, nobody in it is overtaken.
+claimed, or when its wait ends. A queue is first in, first out. So a job is overtaken when one that was enqueued later
+has been claimed already, or when its queue is empty; an overtaken job that no worker has and that does not wait is
+lost, and its message is written anew under the same id. However long a queue is, or is held, nobody in it is overtaken.
+
+The frontier of a lane is the latest enqueuing that has been claimed. Only a job's first claim counts for it (the field
+`moved`): one that was delayed or written anew is claimed out of turn, and would make all that wait look overtaken.
 
 The registry lives with the job states. A broker of its own may lose everything; one Redis for both is as good as its
 append-only file (docs/reliability.md).
@@ -38,12 +41,13 @@ return redis.call('ZRANGEBYSCORE', open, '-inf', horizon - grace_s, 'LIMIT', 0, 
 
 # Counts a job as moved now, unless somebody has it or it has been moved since; 1 when its message may be written.
 _TAKE_UP = """
-local open, claim = unpack(KEYS)
+local open, claim, job = unpack(KEYS)
 local job_id, moved = unpack(ARGV)
 if redis.call('EXISTS', claim) == 1 or tonumber(redis.call('ZSCORE', open, job_id) or 0) ~= tonumber(moved) then
     return 0
 end
 local time = redis.call('TIME')
+redis.call('HSET', job, 'moved', 1)
 redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
 return 1
 """
@@ -94,5 +98,5 @@ class Registry:
         return True
 
     def _take_up(self, lane: Lane, job_id: str, moved: float) -> bool:
-        names = [keys.open_jobs(lane), keys.claim(job_id)]
+        names = [keys.open_jobs(lane), keys.claim(job_id), keys.job(job_id)]
         return bool(self.store.eval(_TAKE_UP, len(names), *names, job_id, moved))

@@ -32,9 +32,9 @@ if not (state == 'recognized' or state == 'rejected' or state == 'dead') then
     if deaths > 0 then redis.call('HSET', job, 'deaths', deaths) end
     redis.call('HDEL', job, 'reason')
     redis.call('PERSIST', job)
-    local moved = redis.call('ZSCORE', open, job_id)
-    if moved and tonumber(moved) > tonumber(redis.call('HGET', frontier, lane) or 0) then
-        redis.call('HSET', frontier, lane, moved)
+    local enqueued = redis.call('HSETNX', job, 'moved', 1) == 1 and redis.call('ZSCORE', open, job_id)
+    if enqueued and tonumber(enqueued) > tonumber(redis.call('HGET', frontier, lane) or 0) then
+        redis.call('HSET', frontier, lane, enqueued)
     end
     local time = redis.call('TIME')
     redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
@@ -90,7 +90,7 @@ local attempts = redis.call('HGET', job, 'attempts')
 redis.call('HSET', job, 'state', 'queued', 'attempts_before', attempts or 0)
 redis.call('HINCRBY', job, 'redriven', 1)
 redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths',
-    'finished_at')
+    'moved', 'finished_at')
 redis.call('PERSIST', job)
 local time = redis.call('TIME')
 local open = redis.call('HGET', job, 'lane') == 'bulk' and bulk or interactive
@@ -125,6 +125,10 @@ end
 
 # A job that has no end yet was moved, or will be in `delay_s`.
 MOVED = """
+local open, job = unpack(KEYS)
+local job_id, delay_s = unpack(ARGV)
+if not redis.call('ZSCORE', open, job_id) then return end
 local time = redis.call('TIME')
-redis.call('ZADD', KEYS[1], 'XX', time[1] + time[2] / 1000000 + ARGV[2], ARGV[1])
+redis.call('HSET', job, 'moved', 1)
+redis.call('ZADD', open, time[1] + time[2] / 1000000 + delay_s, job_id)
 """

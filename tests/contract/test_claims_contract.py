@@ -55,6 +55,7 @@ def test_a_claimed_job_is_running_and_says_where(claims: Claims) -> None:
         "hmt_flag": "0",
         "lane": "interactive",
         "worker": "a-host:1",
+        "moved": "1",
         "started_at": fields["started_at"],
     } == fields
 

@@ -105,6 +105,21 @@ def test_a_lost_job_in_a_long_queue_is_found_when_its_turn_has_passed(fleet: Fle
     assert ["lost"] == fleet.reconcile()
 
 
+@pytest.mark.parametrize("how", ["delayed", "written anew"])
+def test_a_job_that_is_claimed_out_of_turn_makes_nobody_look_overtaken(fleet: Fleet, how: str) -> None:
+    early = fleet.accept("early", ago_s=1000)
+    if how == "delayed":
+        fleet.claims.moves("early", early.lane, 0.0)
+    else:
+        assert ["early"] == fleet.reconcile()
+    waiting = fleet.accept("waiting", ago_s=500)
+    fleet.publish(waiting)
+
+    fleet.claims.claim(early)  # by its first message, which was there after all
+
+    assert [] == fleet.reconcile()
+
+
 def test_a_job_that_was_just_accepted_is_given_time(fleet: Fleet) -> None:
     fleet.accept("new", ago_s=GRACE_S - 10)
     assert [] == fleet.reconcile()
