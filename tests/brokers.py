@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from amqp.exceptions import NotFound
+from kombu.message import Message
 from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
 from hmt_pass.job import DEAD_LETTER_QUEUE, Lane
@@ -15,6 +16,8 @@ from hmt_pass.rabbit import Rabbit
 from hmt_pass.store import Store, connect
 from local.rabbitmq import RabbitServer
 from local.redis import RedisServer
+from local.stage import until
+from worker.envelope import TaskMessage
 
 BROKERS = ["redis", "rabbitmq"]
 
@@ -87,11 +90,13 @@ class RabbitBroker:
     def look(self, queue: str) -> list[Lying]:
         with self.rabbit.channel() as channel:
             try:
-                return list(_got(channel, queue))
+                messages = list(_got(channel, queue))
             except NotFound:
                 return []
-            finally:
-                channel.basic_recover(requeue=True)
+            for message in messages:
+                message.requeue()
+        until(lambda: self.rabbit.depth(queue) == len(messages), 1)  # RabbitMQ puts them back a little later
+        return [Lying(message.headers, TaskMessage.received(message).body) for message in messages]
 
     def break_connections(self) -> None:
         self.server.control("close_all_connections", "a test")
@@ -105,7 +110,6 @@ class RabbitBroker:
                 channel.queue_delete(name)
 
 
-def _got(channel: Any, queue: str) -> Iterator[Lying]:  # noqa: ANN401  py-amqp has no types
+def _got(channel: Any, queue: str) -> Iterator[Message]:  # noqa: ANN401  py-amqp has no types
     while (raw := channel.basic_get(queue)) is not None:
-        message = channel.message_to_python(raw)
-        yield Lying(message.headers, message.body if isinstance(message.body, bytes) else message.body.encode())
+        yield channel.message_to_python(raw)

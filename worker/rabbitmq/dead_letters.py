@@ -116,8 +116,9 @@ class RabbitDeadLetters(DeadLetterIndex):
         return verdicts[Verdict.GOES] + verdicts[Verdict.UNKNOWN] + len(lost)
 
     def _go_through(self, tidying: Tidying) -> Counter[Verdict]:
-        """Take out what goes and index what is unknown; the rest is back in its place when the channel is closed."""
+        """Take out what goes, index what is unknown, put back the rest; cut short, RabbitMQ puts all of it back."""
         verdicts: Counter[Verdict] = Counter()
+        stays: list[Message] = []
         with self.rabbit.channel() as channel:
             for message in self._messages(channel):
                 put = Put.received(message, tidying.now)
@@ -127,6 +128,10 @@ class RabbitDeadLetters(DeadLetterIndex):
                     self._adopt(put)
                 if verdict is Verdict.GOES or not put.put_id:
                     message.ack()
+                else:
+                    stays.append(message)
+            for message in stays:
+                message.requeue()
         return verdicts
 
     def _messages(self, channel: Any) -> Iterator[Message]:  # noqa: ANN401  py-amqp has no types
@@ -141,7 +146,6 @@ class RabbitDeadLetters(DeadLetterIndex):
                 channel.connection.drain_events(timeout=TIDY_PATIENCE_S)
             yield channel.message_to_python(delivered.popleft())
         channel.basic_cancel(tag)
-        channel.basic_recover(requeue=True)  # now; what a closing channel leaves behind is back a little later
 
     def _adopt(self, put: Put) -> None:
         """Index a dead letter; what nobody put is put now, and its first message can go."""
