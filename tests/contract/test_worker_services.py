@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 from fakes import API_SECRET, fake_settings
+from pydantic import SecretStr
 
+from hmt_pass.errors import SettingsError
 from hmt_pass.job import RECOGNIZE
 from worker import services
 from worker.celery import app, check_settings, configure_logging
 from worker.lanes import LaneCycle
+from worker.rabbitmq.dead_letters import RabbitDeadLetters
+from worker.rabbitmq.delays import RabbitDelays
+from worker.rabbitmq.queues import RabbitQueues
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +53,18 @@ def test_the_settings_reach_those_they_are_for() -> None:
     built = services.build(fake_settings(max_attempts=3, retry_cap_s=7.0, api_id="me"))
     assert (3, 7.0) == (built.retry.max_attempts, built.retry.cap_s)
     assert "Client(api_id='me', api_secret='***'" in repr(built.client)
+
+
+def test_an_amqp_url_makes_a_worker_on_rabbitmq_with_its_states_in_redis() -> None:
+    built = services.build(fake_settings(broker_url=SecretStr("amqp://me:hush@rabbit//")))
+    assert (RabbitQueues, RabbitDelays, RabbitDeadLetters, None) == (
+        type(built.queues),
+        type(built.delayed),
+        type(built.dead_letters),
+        built.bookings,
+    )
+    with pytest.raises(SettingsError, match="this transport is for Redis"):
+        assert built.booked
 
 
 def test_a_worker_with_a_wrong_environment_says_so_and_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,3 +51,13 @@ def test_a_message_without_a_body_is_kept_too() -> None:
 def test_the_body_travels_in_base64() -> None:
     message = TaskMessage({}, "证件".encode(), "application/json", "utf-8", "hmt_pass")
     assert "证件".encode() == base64.b64decode(json.loads(message.envelope("hmt_pass"))["body"])
+
+
+def test_what_rabbitmq_has_written_on_its_way_is_left_out() -> None:
+    way = {"x-death": [{"queue": "celery_delayed_0"}], "x-first-death-reason": "expired", "x-delivery-count": 3}
+    delay = "0." * 27 + "1."
+    message = Message(
+        body=b"[]", headers={"id": "a", "x-ours": 1, **way}, delivery_info={"routing_key": f"{delay}hmt_pass.bulk"}
+    )
+    received = TaskMessage.received(message)
+    assert ({"id": "a", "x-ours": 1}, "hmt_pass.bulk") == (received.headers, received.home)

@@ -1,9 +1,10 @@
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from hmt_pass.job import Lane
-from worker.lanes import BULK_FIRST_EVERY, LaneCycle
+from worker.lanes import BULK_FIRST_EVERY, LaneCycle, LaneTurns
 
 QUEUES = [lane.queue for lane in Lane]
 
@@ -51,3 +52,16 @@ def test_only_queues_that_are_consumed_are_asked() -> None:
 
 def test_no_more_queues_are_given_than_asked_for() -> None:
     assert ["hmt_pass"] == cycle(QUEUES).consume(1)
+
+
+def test_jobs_in_hand_are_begun_in_the_same_order() -> None:
+    turns = LaneTurns()
+    begun: list[tuple[str, int]] = []
+    for number in range(20):
+        for lane in Lane:
+            turns.put(lane, partial(begun.append, (str(lane), number)))
+    for _ in range(40):
+        turns.take_one()
+    assert ["interactive"] * 7 + ["bulk"] == [lane for lane, _ in begun[:8]]
+    assert list(range(20)) == [number for lane, number in begun if lane == "bulk"]
+    assert list(range(20)) == [number for lane, number in begun if lane == "interactive"]
