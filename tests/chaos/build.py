@@ -19,13 +19,12 @@ from local.rabbitmq import RabbitServer
 from local.redis import RedisServer
 from local.s3 import S3Server
 
-# A job may take 2 s at the endpoint and a second at S3; a dead worker's jobs are back after 5 s.
+# A job may take 2 s at the endpoint and a second at S3; a dead worker's jobs are back after a few.
 HASTY = {
     "CONCURRENCY": "8",
     "CONNECT_TIMEOUT_S": "1",
     "TOTAL_TIMEOUT_S": "2",
     "STORAGE_TIMEOUT_S": "1",
-    "VISIBILITY_TIMEOUT_S": "5",
     "RETRY_BASE_S": "0.2",
     "RETRY_CAP_S": "1",
 }
@@ -82,6 +81,7 @@ class Builder:
             broker_redis=broker_redis or redis,
             store=store,
             held=held,
+            rabbit=self.shared.rabbit() if self.broker == "rabbitmq" else None,
             s3=self.shared.s3,
             endpoint=self.shared.endpoint,
             nursery=self.shared.nursery,
@@ -115,6 +115,7 @@ class Builder:
             "HMT_PASS_API_SECRET": "a-secret-of-nobody",
             "HMT_PASS_ENDPOINT_URL": self.shared.endpoint.url,
             **{f"HMT_PASS_{name}": value for name, value in HASTY.items()},
+            "HMT_PASS_VISIBILITY_TIMEOUT_S": "5" if self.full else "3",
         }
 
 

@@ -19,10 +19,25 @@ from local.rabbitmq import RabbitServer, find_server
 from local.s3 import S3Server
 
 
+LONGEST_S = 600
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "chaos_broker" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--chaos-broker")
-        metafunc.parametrize("chaos_broker", ["redis", "rabbitmq"] if chosen == "both" else [chosen], scope="session")
+        brokers = ["redis", "rabbitmq"] if chosen == "both" else [chosen]
+        only = metafunc.definition.get_closest_marker("chaos_broker")
+        known = [broker for broker in brokers if not only or broker == only.args[0]]
+        metafunc.parametrize("chaos_broker", known, scope="session")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """In the short form, faults that have nothing to do with the broker are tried on Redis alone."""
+    item.add_marker(pytest.mark.timeout(LONGEST_S))
+    parameters = getattr(item, "callspec", None)
+    is_rabbit = parameters is not None and parameters.params.get("chaos_broker") == "rabbitmq"
+    if is_rabbit and item.get_closest_marker("chaos_any_broker"):
+        item.add_marker("chaos_full")
 
 
 @pytest.fixture(scope="session")

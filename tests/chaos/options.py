@@ -19,8 +19,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "chaos_broker(name): a fault that only this broker knows")
+    config.addinivalue_line(
+        "markers", "chaos_any_broker: the broker has no part in it: once is enough in the short form"
+    )
+    config.addinivalue_line("markers", "chaos_full: left out of the short form")
     given = config.getoption("--chaos-seed")
     config.stash[REPORT] = Report(random.SystemRandom().randrange(10**6) if given is None else given)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the short form has no time for; a skip would count as a failure in CI."""
+    if config.getoption("--chaos") == "short":
+        left_out = [item for item in items if item.get_closest_marker("chaos_full")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -29,3 +42,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         report.write(config.rootpath / config.getoption("--chaos-report"))
         terminalreporter.section(f"chaos, --chaos-seed {report.seed}")
         terminalreporter.write_line(report.markdown())
+
+
+def full(value: object) -> object:
+    """A test's parameter that the short form leaves out."""
+    return pytest.param(value, marks=pytest.mark.chaos_full)

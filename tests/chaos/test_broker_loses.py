@@ -7,11 +7,11 @@ from chaos.build import Builder
 from chaos.scripted import code
 from chaos.world import World
 
+pytestmark = pytest.mark.chaos_broker("redis")
+
 
 @pytest.fixture
 def world(build: Builder) -> World:
-    if build.broker != "redis":
-        pytest.skip("RabbitMQ has no such commands; that it keeps what it confirmed is tested beside this")
     return build(own_broker=True, redis_options=("--appendonly", "no"))
 
 
@@ -27,6 +27,7 @@ def test_flushall_on_the_broker_loses_no_job(world: World) -> None:
     assert len(world.accepted) == findings.charges
 
 
+@pytest.mark.chaos_full
 def test_a_broker_that_restarts_from_an_old_snapshot_loses_no_job_and_pays_none_again(world: World) -> None:
     world.endpoint.plain(code("0000", 0.2))
     world.enqueue(world.size(30, 200))

@@ -3,12 +3,14 @@
 import signal
 import time
 
+import pytest
 from chaos.scripted import code
 from chaos.world import World
 
 TEN_MINUTES_S = 600.0
 
 
+@pytest.mark.chaos_any_broker
 def test_workers_whose_clocks_are_ten_minutes_apart_agree_on_every_lease_and_delay(world: World) -> None:
     world.endpoint.mix(world.seed, (code("9999"), 0.3), (code("1009"), 0.05))
     world.endpoint.plain(code("0000", 0.05))
@@ -23,6 +25,7 @@ def test_workers_whose_clocks_are_ten_minutes_apart_agree_on_every_lease_and_del
     assert findings.recovery_s < 60
 
 
+@pytest.mark.chaos_any_broker
 def test_a_worker_that_wakes_up_after_its_lease_writes_nothing_over_the_work_of_another(world: World) -> None:
     world.endpoint.script(*[code("0000", 1.0)] * 4)
     (sleeper,) = world.fleet.start(concurrency=4)

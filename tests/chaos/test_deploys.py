@@ -3,11 +3,13 @@
 import signal
 import time
 
+import pytest
 from chaos.feeder import feeding
 from chaos.scripted import code
 from chaos.world import World
 
 
+@pytest.mark.chaos_full
 def test_a_worker_that_is_told_to_stop_in_the_middle_of_a_call_finishes_it(world: World) -> None:
     call_s = world.size(3, 20)
     world.endpoint.plain(code("0000", call_s))
@@ -23,6 +25,7 @@ def test_a_worker_that_is_told_to_stop_in_the_middle_of_a_call_finishes_it(world
     assert (4, 0) == (findings.charges, findings.ambiguous)
 
 
+@pytest.mark.chaos_full
 def test_a_second_sigterm_changes_nothing(world: World) -> None:
     call_s = 3
     world.endpoint.script(*[code("0000", call_s)] * 4)

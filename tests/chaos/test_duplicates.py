@@ -1,5 +1,6 @@
 """One job enqueued many times at once, and one image under many keys: one charge."""
 
+import pytest
 from chaos.photos import png
 from chaos.scripted import code
 from chaos.world import World
@@ -27,6 +28,7 @@ def test_a_job_enqueued_fifty_times_at_once_from_five_processes_costs_one_charge
     assert 1 == findings.charges
 
 
+@pytest.mark.chaos_any_broker
 def test_one_image_under_twenty_keys_at_once_costs_one_charge(world: World) -> None:
     world.endpoint.plain(code("0000", 0.3))
     world.fleet.start(3)

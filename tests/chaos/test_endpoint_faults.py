@@ -23,6 +23,7 @@ ENDS = {Disposition.RETRY: "recognized", Disposition.SNOOZE: "recognized", Dispo
 LOCAL_CODES = [item for item in Code if item is not Code.OK and not item.account_wide]
 
 
+@pytest.mark.chaos_full
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_call_that_goes_wrong_is_repeated_within_its_bound(world: World, script: str) -> None:
     world.endpoint.script(*SCRIPTS[script])
@@ -35,6 +36,7 @@ def test_a_call_that_goes_wrong_is_repeated_within_its_bound(world: World, scrip
     assert expected == findings.ends
 
 
+@pytest.mark.chaos_full
 def test_every_business_code_ends_its_job_as_the_table_says(world: World) -> None:
     scripts = {world.job_id(number): [code(item.value)] for number, item in enumerate(LOCAL_CODES)}
     world.endpoint.script_for(scripts)
@@ -47,11 +49,12 @@ def test_every_business_code_ends_its_job_as_the_table_says(world: World) -> Non
     assert expected == [str(world.producer.status(job_id).state) for job_id in job_ids]
 
 
+@pytest.mark.chaos_any_broker
 def test_a_storm_of_everything_loses_no_job_and_buys_none_that_is_known_again(world: World) -> None:
     storms = [scripted.DROP_UNREAD, scripted.DROP_CHARGED, scripted.HALF, scripted.HTML_502, scripted.NOT_HTTP, late(3)]
     calm = [code("1005"), code("9999"), code("1009"), code("1013")]
-    world.endpoint.mix(world.seed, *[(item, 0.03) for item in storms], *[(item, 0.06) for item in calm])
+    world.endpoint.mix(world.seed, *[(item, 0.04) for item in storms], *[(item, 0.06) for item in calm])
     world.fleet.start(2)
-    world.enqueue(world.size(150, 1000))
+    world.enqueue(world.size(60, 1000))
 
     assert [] == world.verdict("endpoint: a storm of everything", 120, faults=len(world.endpoint.calls())).violations

@@ -2,6 +2,7 @@
 
 import pytest
 from chaos import poisons
+from chaos.options import full
 from chaos.points import at
 from chaos.poisons import RabbitPoisoner, RedisPoisoner
 from chaos.world import World
@@ -31,9 +32,8 @@ def test_malformed_messages_become_dead_letters_once_each_and_nobody_else_notice
     assert all(worker.running for worker in world.fleet.workers)
 
 
+@pytest.mark.chaos_broker("redis")  # RabbitMQ guards the form of its messages itself
 def test_a_message_with_random_damage_never_ends_a_worker(world: World) -> None:
-    if world.broker != "redis":
-        pytest.skip("RabbitMQ guards the form of its messages itself")
     count = world.size(100, 1000)
     world.fleet.start(2)
     for text in poisons.fuzz(world.seed, count):
@@ -57,7 +57,8 @@ def test_a_task_that_only_newer_workers_know_is_kept_as_a_dead_letter(world: Wor
     assert 1 == len(world.held.letters()) == len(world.held.dead())
 
 
-@pytest.mark.parametrize("error", ["MemoryError", "SystemExit", "KeyboardInterrupt", "recursion"])
+@pytest.mark.chaos_any_broker
+@pytest.mark.parametrize("error", ["MemoryError", full("SystemExit"), full("KeyboardInterrupt"), full("recursion")])
 def test_a_job_that_raises_what_ends_programs_is_one_dead_letter(world: World, error: str) -> None:
     world.fleet.faults = {"image": at([world.job_id(0), world.job_id(5)], do=error)}
     world.fleet.start(concurrency=2)
@@ -69,6 +70,7 @@ def test_a_job_that_raises_what_ends_programs_is_one_dead_letter(world: World, e
     assert all(worker.running for worker in world.fleet.workers)
 
 
+@pytest.mark.chaos_any_broker
 def test_an_image_that_kills_the_process_is_buried_after_three_deaths_and_its_neighbours_live(world: World) -> None:
     world.fleet.faults = {"image": at([world.job_id(3)])}
     world.fleet.start(2)

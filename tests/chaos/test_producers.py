@@ -4,6 +4,7 @@ import time
 
 import pytest
 from chaos.build import Builder
+from chaos.options import full
 from chaos.world import World
 
 from hmt_pass.errors import NotEnqueuedError
@@ -16,7 +17,7 @@ def world(build: Builder) -> World:
     return build(gated=True)
 
 
-@pytest.mark.parametrize("fault", ["refuse", "hang"])
+@pytest.mark.parametrize("fault", [full("refuse"), "hang"])
 def test_an_enqueue_without_redis_fails_in_time_and_succeeds_once_it_is_back(world: World, fault: str) -> None:
     assert world.redis_gate is not None
     world.enqueue(1)

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import pytest
 from chaos.build import Builder
 from chaos.feeder import feeding
 from chaos.scripted import code
@@ -23,6 +24,7 @@ def test_a_killed_redis_that_comes_back_with_its_file_has_lost_nothing(world: Wo
     assert [] == world.verdict("Redis: SIGKILL, restart from the append-only file", faults=world.size(1, 4)).violations
 
 
+@pytest.mark.chaos_any_broker
 def test_a_frozen_redis_costs_nothing_but_time(world: World) -> None:
     world.endpoint.plain(code("0000", 0.1))
     world.fleet.start(2)
@@ -49,9 +51,11 @@ def test_connections_that_are_reset_again_and_again_run_no_job_twice(build: Buil
 
     findings = world.verdict("Redis: connections reset", 90, faults=world.redis_gate.resets)
     assert [] == findings.violations
-    assert (len(world.accepted), 0) == (findings.charges, findings.ambiguous)
+    # An intent whose confirmation was cut off is written down as possibly charged, though no call was made.
+    assert (len(world.accepted), 0) == (findings.charges, findings.paid_again)
 
 
+@pytest.mark.chaos_any_broker
 def test_a_redis_out_of_memory_refuses_loudly_and_the_workers_go_on_when_it_has_room(world: World) -> None:
     world.endpoint.plain(code("0000", 0.1))
     world.fleet.start(2)

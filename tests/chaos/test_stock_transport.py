@@ -9,9 +9,8 @@ from chaos.world import World
 ROUNDS, WORKERS = 20, 3  # it loses a job in about every fifth kill
 
 
+@pytest.mark.chaos_broker("redis")  # on RabbitMQ we use the stock transport
 def test_the_stock_transport_loses_jobs_whose_worker_is_killed(world: World) -> None:
-    if world.broker != "redis":
-        pytest.skip("the stock transport of RabbitMQ is the one that we use")
     world.fleet.stock_transport = True
     world.enqueue(2000)
 

@@ -1,6 +1,7 @@
 """SIGKILL of a worker process, again and again."""
 
 import pytest
+from chaos.options import full
 from chaos.points import at
 from chaos.world import World
 
@@ -17,7 +18,8 @@ def test_a_worker_killed_again_and_again_loses_nothing_and_pays_nothing_twice(wo
     assert [] == world.verdict("SIGKILL of a worker", 120).violations
 
 
-@pytest.mark.parametrize("point", ["call", "reply", "receipt", "put", "end"])
+@pytest.mark.chaos_any_broker
+@pytest.mark.parametrize("point", [full("call"), full("reply"), "receipt", full("put"), full("end")])
 def test_a_job_whose_worker_dies_at_any_step_is_finished_by_another(world: World, point: str) -> None:
     job_ids = [world.job_id(number) for number in range(8)]
     world.fleet.faults = {point: at(job_ids[:1])}
