@@ -30,6 +30,7 @@ LOOK_AGAIN_S = 5.0  # the longest wait for a claim that another worker holds
 SUSPECT_FROM = 2  # deaths of workers after which a job runs alone, and MAX_DEATHS after which it is dead: worker.poison
 MAX_DEATHS = 3
 _OPEN = [keys.open_jobs(lane) for lane in Lane]
+STORED_S = 0.2  # as good as at once
 BEING_READ_S = 1.0  # about as long as a call takes
 
 
@@ -82,6 +83,7 @@ class Claims:
         self._worker = worker
         self._claim = store.register_script(scripts.CLAIM)
         self._intent = store.register_script(scripts.INTENT)
+        self._record = store.register_script(scripts.RECORD)
         self._finish = store.register_script(scripts.FINISH)
         self._revive = store.register_script(scripts.REVIVE)
         self._look = store.register_script(scripts.LOOK)
@@ -121,10 +123,13 @@ class Claims:
         """Write down that a call is about to be made; returns its 1-based attempt. Raises HeldError, SnoozedError."""
         job_id = claim.job.job_id
         names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.HOLD, keys.PAUSE]
+        names.append(keys.receipt(job_id))
         record = json.dumps(NO_END | {"started_at": now(), "worker": self._worker})
         match self._intent(keys=names, args=[claim.token, self._leases.lease_ms, record, job_id]):
             case ["go", attempt]:
                 return int(attempt)
+            case ["paid"]:
+                raise SnoozedError("a late worker has stored a reply", STORED_S)
             case ["held"]:
                 raise HeldError
             case ["paused", wait_ms]:
@@ -133,21 +138,16 @@ class Claims:
                 raise claim_lost()
 
     def record(self, claim: Claim, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
-        """Write down how an attempt ended and, when it was paid for, the reply: in one transaction.
+        """Write down how an attempt ended and, when it was paid for, the reply: in one script.
 
         A receipt that is already there stays: it belongs to an earlier paid reply for the same job. Returns whether the
         claim is still ours.
         """
         job_id = claim.job.job_id
-        with self._store.pipeline() as pipe:
-            if receipt is not None:
-                text = json.dumps(receipt)
-                pipe.set(keys.receipt(job_id), text, nx=True, ex=self._receipt_ttl_s)
-            pipe.hset(keys.attempts(job_id), str(record["attempt"]), json.dumps(record))
-            if record["possibly_charged"]:
-                pipe.hincrby(keys.job(job_id), "possibly_charged", 1)
-            pipe.get(keys.claim(job_id))
-            return bool(pipe.execute()[-1] == claim.token)
+        names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.receipt(job_id)]
+        what: list[str | int] = [record["attempt"], json.dumps(record), int(record["possibly_charged"])]
+        reply = json.dumps(receipt) if receipt is not None else ""
+        return bool(self._record(keys=names, args=[claim.token, *what, reply, self._receipt_ttl_s]))
 
     def drop_receipt(self, job_id: str) -> None:
         """Let go of a reply that was paid for another photo under the same job id."""
@@ -167,9 +167,10 @@ class Claims:
         sha256: str,
         address: str,
         lifetimes: Lifetimes,
-    ) -> bool:
-        """Make the stored result the job's end and give up all leases; False when another worker has the claim by now.
+    ) -> tuple[bool, str | None]:
+        """Make the stored result the job's end and give up all leases; False when another worker has claimed it since.
 
+        And the document that has to be put into S3 once more, because a late worker wrote over another's, or None.
         `sha256` of the content and the result's `address` go into the content index, for as long as `lifetimes` says.
         """
         job_id, flag = claim.job.job_id, int(claim.job.flag)
@@ -179,10 +180,13 @@ class Claims:
         times = (lifetimes.status_s, lifetimes.result_s)
         generation = claim.fields.get("generation", "0")
         arguments: list[str | int] = [claim.token, generation, job_id, *times, document, lifetimes.content_s, address]
-        is_ended = bool(self._finish(keys=names, args=[*arguments, *pairs]))
-        if is_ended:
-            self._leases.drop(claim.token)
-        return is_ended
+        match self._finish(keys=names, args=[*arguments, *pairs]):
+            case ["late", *theirs]:
+                return False, str(theirs[0]) if theirs and theirs[0] else None
+            case [ending]:
+                self._leases.drop(claim.token)
+                return True, document if ending == "disturbed" else None
+        raise AssertionError("FINISH has two kinds of answers")
 
     def fields(self, job_id: str) -> dict[str, str]:
         """The job's hash as it stands."""

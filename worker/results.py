@@ -13,7 +13,7 @@ from typing import Any
 
 from hmt_pass import codes
 from hmt_pass.codes import Code
-from hmt_pass.errors import CallError, ObjectMissingError, StoreError
+from hmt_pass.errors import CallError, ObjectDeniedError, ObjectMissingError, StorageError, StoreError
 from hmt_pass.job import Job
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
@@ -59,7 +59,7 @@ class Ours:
         photo by now.
         """
         receipt = self.claim.receipt
-        if receipt is not None and receipt["enqueued_at"] == self.claim.fields.get("enqueued_at"):
+        if receipt is not None and {**receipt, **self._enqueuing} == receipt:
             self._store_receipt(receipt)
             return True
         return self.claim.state.final
@@ -141,7 +141,12 @@ class Ours:
 
     def _origin(self) -> dict[str, Any]:
         """What a receipt is for: these bytes, and this enqueuing of the job."""
-        return {"source": self._photo, "enqueued_at": self.claim.fields.get("enqueued_at")}
+        return {"source": self._photo, **self._enqueuing}
+
+    @property
+    def _enqueuing(self) -> dict[str, Any]:
+        """Which enqueuing of the job this is; a job that names no content may be enqueued again while it runs."""
+        return {name: self.claim.fields.get(name) for name in ("enqueued_at", "generation")}
 
     def _is_paid_for(self, photo: Photo) -> bool:
         """Whether a receipt from before the job was enqueued again is for this photo; one for another is dropped."""
@@ -196,7 +201,7 @@ class Ours:
         settings = self._settings
         address = self._storage.put_json(*self._place, document)
         fields = _ending(document, address)
-        self._kept = self._claims.finish(
+        self._kept, to_put = self._claims.finish(
             self.claim,
             fields,
             json.dumps(document),
@@ -204,9 +209,18 @@ class Ours:
             address=address,
             lifetimes=Lifetimes(settings.status_ttl_s, settings.result_ttl_s, window_s),
         )
+        if to_put:
+            self._put_again(to_put)
         if not self._kept:
             raise claim_lost()
         self.outcome |= {"state": fields["state"], "code": fields["code"]}
+
+    def _put_again(self, document: str) -> None:
+        """Put into S3 what Redis says is the job's end: a worker whose claim had lapsed wrote its own over it."""
+        try:
+            self._storage.put_json(*self._place, json.loads(document))
+        except (StorageError, ObjectDeniedError) as error:
+            log.error("result.disturbed", reason=str(error))
 
     @property
     def _place(self) -> tuple[str, str]:

@@ -19,6 +19,7 @@ if deaths >= tonumber(suspect_from) and not redis.call('SET', suspect, token, 'N
     return {'suspect'}
 end
 redis.call('SET', claim, token, 'PX', lease_ms)
+redis.call('HSET', job, 'token', token)
 local last = known[3] and redis.call('HGET', attempts, known[3])
 local record = last and cjson.decode(last)
 if record and record.ended_at == cjson.null then
@@ -43,9 +44,10 @@ return {'claimed by us', redis.call('HGETALL', job), redis.call('GET', receipt)}
 """
 
 INTENT = """
-local job, claim, attempts, hold, pause = unpack(KEYS)
+local job, claim, attempts, hold, pause, receipt = unpack(KEYS)
 local token, lease_ms, record, job_id = unpack(ARGV)
 if redis.call('GET', claim) ~= token then return {'lost'} end
+if redis.call('EXISTS', receipt) == 1 then return {'paid'} end
 if redis.call('EXISTS', hold) == 1 then return {'held'} end
 local wait_ms = redis.call('PTTL', pause)
 if wait_ms > 0 then return {'paused', wait_ms} end
@@ -57,12 +59,29 @@ redis.call('PEXPIRE', claim, lease_ms)
 return {'go', attempt}
 """
 
+# A reply that comes after another worker has ended the job is noted as an attempt and not kept: it holds a permit.
+RECORD = """
+local job, claim, attempts, receipt = unpack(KEYS)
+local token, attempt, record, possibly_charged, reply, reply_ttl_s = unpack(ARGV)
+local state, owner = unpack(redis.call('HMGET', job, 'state', 'token'))
+local is_over = owner ~= token and (state == 'recognized' or state == 'rejected')
+if reply ~= '' and not is_over then redis.call('SET', receipt, reply, 'NX', 'EX', reply_ttl_s) end
+redis.call('HSET', attempts, attempt, record)
+if possibly_charged == '1' then redis.call('HINCRBY', job, 'possibly_charged', 1) end
+return redis.call('GET', claim) == token and 1 or 0
+"""
+
 FINISH = """
 local job, claim, attempts, receipt, result, content, lease, suspect, open, other_open = unpack(KEYS)
 local token, generation, job_id, status_ttl_s, result_ttl_s, document, content_ttl_s, source = unpack(ARGV, 1, 8)
-local holder = redis.call('GET', claim)
-if holder and holder ~= token then return 0 end
-redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths')
+local state, owner, disturbed = unpack(redis.call('HMGET', job, 'state', 'token', 'disturbed'))
+if owner and owner ~= token then
+    if state == 'recognized' or state == 'rejected' then return {'late', redis.call('GET', result)} end
+    redis.call('HSET', job, 'disturbed', 1)
+    return {'late', false}
+end
+redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths',
+    'disturbed')
 redis.call('HSET', job, unpack(ARGV, 9))
 redis.call('HSET', job, 'attempts_before', redis.call('HGET', job, 'attempts') or 0)
 redis.call('EXPIRE', job, status_ttl_s)
@@ -80,7 +99,7 @@ redis.call('DEL', receipt, claim)
 for _, held in ipairs({lease, suspect}) do
     if redis.call('GET', held) == token then redis.call('DEL', held) end
 end
-return 1
+return {disturbed and 'disturbed' or 'ended'}
 """
 
 REVIVE = """

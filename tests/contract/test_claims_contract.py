@@ -19,6 +19,7 @@ from worker.outcomes import HeldError, SnoozedError
 
 JOB = Job.create("s3://photos/a.jpg", job_id="mine")
 SHA = "5a" * 32
+DOCUMENT = '{"a": "证"}'
 LIFETIMES = Lifetimes(status_s=700, result_s=80, content_s=90)
 ENDED = {"ended_at": "2026-11-22T10:00:01.000+00:00", "code": "0000", "request_id": "TID-1", "possibly_charged": False}
 
@@ -35,7 +36,8 @@ def other(store: Store) -> Claims:
 
 def finish(claims: Claims, claim: Claim, lifetimes: Lifetimes = LIFETIMES) -> bool:
     fields = {"state": "recognized", "code": "0000", "result": "s3://photos/hmt-pass/mine.json"}
-    return claims.finish(claim, fields, '{"a": "证"}', sha256=SHA, address="s3://r/mine.json", lifetimes=lifetimes)
+    ended = claims.finish(claim, fields, DOCUMENT, sha256=SHA, address="s3://r/mine.json", lifetimes=lifetimes)
+    return ended[0]
 
 
 def test_one_of_two_workers_gets_the_claim(claims: Claims, other: Claims) -> None:
@@ -56,6 +58,7 @@ def test_a_claimed_job_is_running_and_says_where(claims: Claims) -> None:
         "lane": "interactive",
         "worker": "a-host:1",
         "moved": "1",
+        "token": claim.token,
         "started_at": fields["started_at"],
     } == fields
 
@@ -157,8 +160,9 @@ def test_a_recorded_attempt_does_not_count_as_died(claims: Claims) -> None:
 
 def test_a_receipt_is_found_by_the_next_claim_and_the_first_one_stays(claims: Claims) -> None:
     claim = claims.claim(JOB)
-    for reply in ("first", "second"):
-        claims.record(claim, {**ENDED, "attempt": claims.intend(claim)}, {"reply": reply, "name": "欧阳"})
+    attempts = [claims.intend(claim) for _ in range(2)]
+    for attempt, reply in zip(attempts, ("first", "second"), strict=True):
+        claims.record(claim, {**ENDED, "attempt": attempt}, {"reply": reply, "name": "欧阳"})
     claims.release(claim)
     assert {"reply": "first", "name": "欧阳"} == claims.claim(JOB).receipt
 
@@ -176,7 +180,7 @@ def test_a_finished_job_keeps_its_result_and_nothing_else(claims: Claims, store:
         keys.result("mine"): 80,
         keys.content(SHA, 0): 90,
     } == left
-    assert ('{"a": "证"}', "s3://r/mine.json") == (store.get(keys.result("mine")), store.get(keys.content(SHA, 0)))
+    assert (DOCUMENT, "s3://r/mine.json") == (store.get(keys.result("mine")), store.get(keys.content(SHA, 0)))
     assert set() == claims.fields("mine").keys() & {"failures", "first_failure_at", "reason", "dead_at"}
 
 
@@ -199,11 +203,40 @@ def test_a_job_that_another_worker_took_over_is_not_finished(claims: Claims, oth
     assert (True, False) == (other.holds(theirs), bool(store.exists(keys.result("mine"))))
 
 
+def test_a_late_worker_is_told_what_it_wrote_over(claims: Claims, other: Claims, store: Store) -> None:
+    late = claims.claim(JOB)
+    store.delete(keys.claim("mine"))
+    finish(other, other.claim(JOB))
+    ended = claims.finish(late, {}, '{"mine": "too late"}', sha256=SHA, address="s3://r/mine.json", lifetimes=LIFETIMES)
+    assert (False, DOCUMENT) == ended
+
+
+def test_a_worker_is_told_that_a_late_one_wrote_over_its_result(claims: Claims, other: Claims, store: Store) -> None:
+    late = claims.claim(JOB)
+    store.delete(keys.claim("mine"))
+    theirs = other.claim(JOB)
+    assert not finish(claims, late)
+    fields = {"state": "recognized"}
+    ended = other.finish(theirs, fields, DOCUMENT, sha256=SHA, address="s3://r/mine.json", lifetimes=LIFETIMES)
+    assert (True, DOCUMENT) == ended
+
+
+def test_no_call_is_made_once_a_late_worker_has_stored_a_reply(claims: Claims, other: Claims, store: Store) -> None:
+    late = claims.claim(JOB)
+    attempt = claims.intend(late)
+    store.delete(keys.claim("mine"))
+    theirs = other.claim(JOB)
+    assert not claims.record(late, {**ENDED, "attempt": attempt}, {"reply": "paid"})
+    with pytest.raises(SnoozedError, match="late worker has stored a reply"):
+        other.intend(theirs)
+
+
 @pytest.mark.parametrize("state", ["recognized", "rejected", "dead"])
 def test_claiming_a_job_that_has_its_end_leaves_its_state(claims: Claims, store: Store, state: str) -> None:
     store.hset(keys.job("mine"), "state", state)
     assert state == claims.claim(JOB).state
-    assert {"state": state} == claims.fields("mine")
+    assert {"state", "token"} == claims.fields("mine").keys()
+    assert state == claims.fields("mine")["state"]
 
 
 def test_one_job_has_a_content_read_and_others_wait(claims: Claims, other: Claims) -> None:

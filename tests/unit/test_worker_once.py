@@ -22,6 +22,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def steal(world: World, job: Job) -> None:
     """Another worker takes the job over, as it may once the claim has expired."""
     world.store.set(keys.claim(job.job_id), "another worker")
+    world.store.hset(keys.job(job.job_id), "token", "another worker")
 
 
 def test_a_finished_job_that_is_delivered_again_calls_nobody(world: World) -> None:
@@ -508,3 +509,19 @@ def test_a_result_in_s3_of_another_photo_under_the_same_key_is_not_taken(world: 
     job = world.job("two")
     world.run(job)
     assert (2, jpeg("two")) == (world.client.charges, world.client.calls[-1]["image"])
+
+
+def test_a_late_workers_document_does_not_stay_in_s3(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, put_json = world.job(), world.storage.put_json
+
+    def slow_put(bucket: str, key: str, document: Mapping[str, Any]) -> str:
+        monkeypatch.setattr(world.storage, "put_json", put_json)
+        world.let_the_claim_expire(job)
+        world.run(job)
+        return put_json(bucket, key, {**document, "msg": "written late"})
+
+    monkeypatch.setattr(world.storage, "put_json", slow_put)
+    assert "delayed" == world.run(job).end
+
+    assert world.result(job) == world.stored(job)
+    assert (1, State.RECOGNIZED) == (world.client.charges, world.status(job).state)

@@ -48,6 +48,7 @@ def in_redis(world: World) -> str:
         "string": world.store.get,
         "zset": lambda key: world.store.zrange(key, 0, -1),
         "list": lambda key: world.store.lrange(key, 0, -1),
+        "set": world.store.smembers,
     }
     looked_at = [key for key in map(str, world.store.scan_iter()) if not key.endswith((":receipt", ":result"))]
     return "\n".join(f"{key} {read[str(world.store.type(key))](key)}" for key in looked_at)
