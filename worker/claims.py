@@ -84,6 +84,7 @@ class Claims:
         self._claim = store.register_script(scripts.CLAIM)
         self._intent = store.register_script(scripts.INTENT)
         self._record = store.register_script(scripts.RECORD)
+        self._write = store.register_script(scripts.WRITE)
         self._finish = store.register_script(scripts.FINISH)
         self._revive = store.register_script(scripts.REVIVE)
         self._look = store.register_script(scripts.LOOK)
@@ -214,30 +215,37 @@ class Claims:
             pipe.hincrby(keys.job(job_id), "attempts_before", 1)
             return int(pipe.execute()[0]) - 1
 
-    def waits(self, job_id: str, state: State, reason: str, reply: Reply | None = None) -> None:
-        """Write down that the job waits for its next run, why, and what the endpoint said if it did."""
-        self._write(job_id, {"state": str(state), "reason": reason, **_said(reply)})
+    def waits(
+        self, job_id: str, state: State, reason: str, reply: Reply | None = None, claim: Claim | None = None
+    ) -> None:
+        """Write down that the job waits for its next run, why, and what the endpoint said if it did.
 
-    def dies(self, job_id: str) -> None:
+        With a claim this, `dies` and `died` raise SnoozedError when another worker has claimed the job since.
+        """
+        self._become(job_id, {"state": str(state), "reason": reason, **_said(reply)}, claim)
+
+    def dies(self, job_id: str, claim: Claim | None = None) -> None:
         """Note that a dead letter is about to be put, so that whoever finishes the job later knows to look for it."""
-        self._write(job_id, {"dead_at": now()})
+        self._become(job_id, {"dead_at": now()}, claim)
 
-    def died(self, job_id: str, reason: str, reply: Reply | None = None) -> None:
+    def died(self, job_id: str, reason: str, reply: Reply | None = None, claim: Claim | None = None) -> None:
         """Write down that the job was dead-lettered, why, and what the endpoint said if it did."""
         fields = {"state": str(State.DEAD), "reason": reason, "finished_at": now(), **_said(reply)}
-        with self._store.pipeline() as pipe:
-            pipe.hset(keys.job(job_id), items=_flat(fields))
-            for lane in _OPEN:
-                pipe.zrem(lane, job_id)
-            pipe.sadd(keys.DEAD_JOBS, job_id)
-            pipe.execute()
+        try:
+            self._become(job_id, fields, claim)
+        except SnoozedError:
+            self.dies(job_id)  # the letter is put: whoever runs the job next has to bury it
+            raise
 
     def buried(self, job_id: str) -> None:
         """Note that the job's dead letter is gone."""
         self._store.hdel(keys.job(job_id), "dead_at")
 
-    def _write(self, job_id: str, fields: dict[str, str]) -> None:
-        self._store.hset(keys.job(job_id), items=_flat(fields))
+    def _become(self, job_id: str, fields: dict[str, str], claim: Claim | None) -> None:
+        token = claim.token if claim else ""
+        names = [keys.job(job_id), keys.DEAD_JOBS, *_OPEN]
+        if not self._write(keys=names, args=[token, job_id, *_flat(fields)]):
+            raise claim_lost()
 
     def expire(self, job_id: str, ttl_s: int) -> None:
         """Let the state of a job go after `ttl_s`, and a receipt at once: nobody will ask for it again."""

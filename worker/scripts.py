@@ -14,7 +14,10 @@ if wait_ms > 0 then return {'paused', wait_ms} end
 if redis.call('EXISTS', claim) == 1 then return {'claimed', redis.call('PTTL', claim)} end
 local state, deaths = known[4], tonumber(known[6] or 0)
 if state == 'running' then deaths = deaths + 1 end
-if deaths >= tonumber(max_deaths) then return {'poison', deaths} end
+if deaths >= tonumber(max_deaths) then
+    redis.call('HSET', job, 'token', token)
+    return {'poison', deaths}
+end
 if deaths >= tonumber(suspect_from) and not redis.call('SET', suspect, token, 'NX', 'PX', lease_ms) then
     return {'suspect'}
 end
@@ -100,6 +103,22 @@ for _, held in ipairs({lease, suspect}) do
     if redis.call('GET', held) == token then redis.call('DEL', held) end
 end
 return {disturbed and 'disturbed' or 'ended'}
+"""
+
+# What becomes of a job is written by whoever claimed it last, also when that lease is over; and never over its end.
+WRITE = """
+local job, dead, open, other_open = unpack(KEYS)
+local token, job_id = unpack(ARGV, 1, 2)
+local state, owner = unpack(redis.call('HMGET', job, 'state', 'token'))
+if token ~= '' and owner and owner ~= token then return 0 end
+if token ~= '' and (state == 'recognized' or state == 'rejected') then return 1 end
+redis.call('HSET', job, unpack(ARGV, 3))
+if redis.call('HGET', job, 'state') == 'dead' then
+    redis.call('ZREM', open, job_id)
+    redis.call('ZREM', other_open, job_id)
+    redis.call('SADD', dead, job_id)
+end
+return 1
 """
 
 REVIVE = """

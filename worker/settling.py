@@ -23,7 +23,7 @@ from hmt_pass.errors import (
 from hmt_pass.job import Lane
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
-from worker.claims import claim_lost, now
+from worker.claims import Claim, claim_lost, now
 from worker.dead_letters import DeadLetter
 from worker.envelope import TaskMessage
 from worker.observe import log
@@ -37,11 +37,12 @@ GIVE_BACK_PAUSE_S = 1.0  # the hold and a lost Redis are noticed within this tim
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """Carries out dispositions for one message of one job."""
+    """Carries out dispositions for one message of one job; with `claim`, while no other worker has claimed it since."""
 
     services: Services
     message: TaskMessage
     job_id: str
+    claim: Claim | None = None
 
     def settle(self, error: HmtPassError, ours: Ours | None = None) -> None:
         """Do what the error's disposition says; returns when that was the job's end, raises for celery otherwise.
@@ -52,7 +53,7 @@ class Settling:
         try:
             if ours and not self.services.claims.holds(ours.claim):
                 error, ours = claim_lost(), None
-            self._carry_out_or_retry(error, ours)
+            self._carry_out_unless_lost(error, ours)
         except (TaskPredicate, DeadLetteredError):
             raise
         except StoreError as failed:
@@ -60,14 +61,18 @@ class Settling:
         except Exception as failed:  # noqa: BLE001  not even a dead letter can be put: the message must not be lost
             self.give_back(bug(failed))
 
+    def _carry_out_unless_lost(self, error: HmtPassError, ours: Ours | None) -> None:
+        try:
+            self._carry_out_or_retry(error, ours)
+        except SnoozedError as lost:
+            self.snooze(lost, None)
+
     def _carry_out_or_retry(self, error: HmtPassError, ours: Ours | None) -> None:
         try:
             self._carry_out(error, ours)
         except (StorageError, ObjectDeniedError) as failed:
             self.retry(failed)
-        except SnoozedError as lost:
-            self.snooze(lost, None)
-        except (TaskPredicate, DeadLetteredError, StoreError):
+        except (TaskPredicate, DeadLetteredError, StoreError, SnoozedError):
             raise
         except Exception as failed:  # noqa: BLE001  any bug is a dead letter
             self.dead_letter(bug(failed))
@@ -87,7 +92,7 @@ class Settling:
                 self.retry(error)
             case Disposition.SNOOZE if isinstance(error, HeldError):
                 if ours:
-                    self.services.claims.waits(self.job_id, State.QUEUED, error.reason)
+                    self.services.claims.waits(self.job_id, State.QUEUED, error.reason, claim=self.claim)
                 self.give_back(error)
             case Disposition.SNOOZE if isinstance(error, StoreError):
                 self.give_back(error)
@@ -111,7 +116,7 @@ class Settling:
         log.warning(
             "job.retrying", reason=error.reason, code=_code(error), failures=failures, delay_s=round(delay_s, 2)
         )
-        self.services.claims.waits(self.job_id, State.RETRYING, error.reason, _reply(error))
+        self.services.claims.waits(self.job_id, State.RETRYING, error.reason, _reply(error), self.claim)
         self._delay(error.reason, delay_s)
 
     def snooze(self, error: HmtPassError, ours: Ours | None) -> NoReturn:
@@ -122,7 +127,7 @@ class Settling:
             delay_s = self.services.retry.snooze(self.services.claims.snooze(self.job_id))
             self.services.hold.pause(delay_s)
         if ours:
-            self.services.claims.waits(self.job_id, State.QUEUED, error.reason, _reply(error))
+            self.services.claims.waits(self.job_id, State.QUEUED, error.reason, _reply(error), self.claim)
         log.info("job.snoozed", reason=error.reason, delay_s=round(delay_s, 2))
         self._delay(error.reason, delay_s)
 
@@ -147,9 +152,9 @@ class Settling:
         if code and codes.is_account_wide(code):
             self._hold(code)
         letter = self._letter(error, reason or error.reason)
-        self.services.claims.dies(self.job_id)
+        self.services.claims.dies(self.job_id, self.claim)
         self.services.dead_letters.put(letter, self.message, time.time())
-        self.services.claims.died(self.job_id, letter.reason, _reply(error))
+        self.services.claims.died(self.job_id, letter.reason, _reply(error), self.claim)
         log.error("job.dead_lettered", reason=letter.reason, code=code, request_id=letter.request_id)
         raise DeadLetteredError(f"{code or ''} {letter.reason}".strip()) from None
 
@@ -160,7 +165,7 @@ class Settling:
             log.error("hold.opened", code=code, meaning=reason)
             return
         self.services.claims.snooze(self.job_id)  # the call was refused, not spent
-        self.services.claims.waits(self.job_id, State.QUEUED, HeldError.reason)
+        self.services.claims.waits(self.job_id, State.QUEUED, HeldError.reason, claim=self.claim)
         self.give_back(HeldError())
 
     def _delay(self, reason: str, delay_s: float) -> NoReturn:

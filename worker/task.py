@@ -82,7 +82,7 @@ class JobTask(_Task):
         raise failure  # settling it has raised for celery
 
     def _settled(self, message: TaskMessage, ours: Ours) -> Iterator[Ours]:
-        settling = Settling(self.services, message, ours.job.job_id)
+        settling = Settling(self.services, message, ours.job.job_id, ours.claim)
         try:
             yield ours
         except HmtPassError as error:
