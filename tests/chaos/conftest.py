@@ -18,7 +18,6 @@ from hmt_pass.errors import SettingsError
 from local.rabbitmq import RabbitServer, find_server
 from local.s3 import S3Server
 
-
 LONGEST_S = 600
 
 

@@ -94,7 +94,7 @@ def test_our_own_containers_have_no_privileges(stack: dict[str, Any]) -> None:
 
 def test_a_worker_may_finish_its_longest_job_before_it_is_killed(stack: dict[str, Any]) -> None:
     minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(\d+)s", stack["services"]["worker"]["stop_grace_period"]).groups("0")
-    longest_s = Settings(api_id="an-id", api_secret="a-secret").lease_s
+    longest_s = Settings(api_id="an-id", api_secret="a-secret").deadline_s
     assert int(minutes) * 60 + int(seconds) >= longest_s + 5
 
 
