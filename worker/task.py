@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from celery import Task
+from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from kombu.message import Message
 
@@ -23,6 +24,7 @@ class JobRequest(Request):
     """celery's request, which also keeps the message as it came: what a delay, a dead letter or a redrive moves."""
 
     def __init__(self, message: Message, **options: Any) -> None:  # noqa: ANN401  passed through to celery
+        _check_body(message.payload)
         super().__init__(message, **options)
         self.request_dict["task_message"] = TaskMessage.received(message).to_json()
         self.request_dict.pop("expires", None)
@@ -32,6 +34,14 @@ class JobRequest(Request):
     def revoked(self) -> bool:
         """Never: celery would drop the message without a trace. A job is taken back by discarding its dead letter."""
         return False
+
+
+def _check_body(body: object) -> None:
+    """Raises InvalidTaskError, which is a dead letter; later celery would take such a message for a success."""
+    match body:
+        case [list(), dict(), *_]:
+            return
+    raise InvalidTaskError("the body is not a list of arguments and keyword arguments")
 
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from celery.exceptions import InvalidTaskError
@@ -141,15 +140,3 @@ def test_celerys_own_tasks_are_nobodys_here(monkeypatch: pytest.MonkeyPatch) -> 
     consumer.hostname = "a@host"
     consumer.update_strategies()
     assert {recognize.name} == set(consumer.strategies)
-
-
-def test_a_job_cannot_be_revoked_away(world: World) -> None:
-    from celery.worker import state  # noqa: PLC0415  for this test alone
-
-    from worker.task import JobRequest  # noqa: PLC0415  the same
-
-    job = world.job(job_id="mine")
-    state.revoked.add("mine")
-    request: Any = JobRequest.__new__(JobRequest)
-    assert (False, "mine") == (request.revoked(), job.job_id)
-    state.revoked.pop_value("mine")
