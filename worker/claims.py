@@ -30,7 +30,7 @@ LOOK_AGAIN_S = 5.0  # the longest wait for a claim that another worker holds
 SUSPECT_FROM = 2  # deaths of workers after which a job runs alone, and MAX_DEATHS after which it is dead: worker.poison
 MAX_DEATHS = 3
 _OPEN = [keys.open_jobs(lane) for lane in Lane]
-STORED_S = 0.2  # as good as at once
+PAID_MEANWHILE_S = 0.1  # a worker that had lost its claim has written the receipt: store it
 BEING_READ_S = 1.0  # about as long as a call takes
 
 
@@ -123,32 +123,33 @@ class Claims:
     def intend(self, claim: Claim) -> int:
         """Write down that a call is about to be made; returns its 1-based attempt. Raises HeldError, SnoozedError."""
         job_id = claim.job.job_id
-        names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.HOLD, keys.PAUSE]
-        names.append(keys.receipt(job_id))
+        names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.receipt(job_id)]
         record = json.dumps(NO_END | {"started_at": now(), "worker": self._worker})
-        match self._intent(keys=names, args=[claim.token, self._leases.lease_ms, record, job_id]):
+        match self._intent(
+            keys=[*names, keys.HOLD, keys.PAUSE], args=[claim.token, self._leases.lease_ms, record, job_id]
+        ):
             case ["go", attempt]:
                 return int(attempt)
-            case ["paid"]:
-                raise SnoozedError("a late worker has stored a reply", STORED_S)
             case ["held"]:
                 raise HeldError
             case ["paused", wait_ms]:
                 raise _paused(wait_ms)
+            case ["paid"]:
+                raise SnoozedError("a reply was stored meanwhile", PAID_MEANWHILE_S)
             case _:
                 raise claim_lost()
 
     def record(self, claim: Claim, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
-        """Write down how an attempt ended and, when it was paid for, the reply: in one script.
+        """Write down how an attempt ended and, when it was paid for, the reply: in one transaction.
 
         A receipt that is already there stays: it belongs to an earlier paid reply for the same job. Returns whether the
         claim is still ours.
         """
         job_id = claim.job.job_id
         names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.receipt(job_id)]
-        what: list[str | int] = [record["attempt"], json.dumps(record), int(record["possibly_charged"])]
-        reply = json.dumps(receipt) if receipt is not None else ""
-        return bool(self._record(keys=names, args=[claim.token, *what, reply, self._receipt_ttl_s]))
+        paid = "" if receipt is None else json.dumps(receipt)
+        what: list[str | int] = [str(record["attempt"]), json.dumps(record), int(record["possibly_charged"]), paid]
+        return bool(self._record(keys=names, args=[claim.token, *what, self._receipt_ttl_s]))
 
     def drop_receipt(self, job_id: str) -> None:
         """Let go of a reply that was paid for another photo under the same job id."""
@@ -168,10 +169,9 @@ class Claims:
         sha256: str,
         address: str,
         lifetimes: Lifetimes,
-    ) -> tuple[bool, str | None]:
-        """Make the stored result the job's end and give up all leases; False when another worker has claimed it since.
+    ) -> bool:
+        """Make the stored result the job's end and give up all leases; False when another worker has the claim by now.
 
-        And the document that has to be put into S3 once more, because a late worker wrote over another's, or None.
         `sha256` of the content and the result's `address` go into the content index, for as long as `lifetimes` says.
         """
         job_id, flag = claim.job.job_id, int(claim.job.flag)
@@ -181,13 +181,15 @@ class Claims:
         times = (lifetimes.status_s, lifetimes.result_s)
         generation = claim.fields.get("generation", "0")
         arguments: list[str | int] = [claim.token, generation, job_id, *times, document, lifetimes.content_s, address]
-        match self._finish(keys=names, args=[*arguments, *pairs]):
-            case ["late", *theirs]:
-                return False, str(theirs[0]) if theirs and theirs[0] else None
-            case [ending]:
-                self._leases.drop(claim.token)
-                return True, document if ending == "disturbed" else None
-        raise AssertionError("FINISH has two kinds of answers")
+        is_ended = bool(self._finish(keys=names, args=[*arguments, *pairs]))
+        if is_ended:
+            self._leases.drop(claim.token)
+        return is_ended
+
+    def result(self, job_id: str) -> dict[str, Any] | None:
+        """The result document, while Redis keeps it."""
+        text = self._store.get(keys.result(job_id))
+        return json.loads(text) if text else None
 
     def fields(self, job_id: str) -> dict[str, str]:
         """The job's hash as it stands."""

@@ -21,12 +21,13 @@ from worker import documents
 from worker.claims import Claim, Lifetimes, claim_lost, now
 from worker.documents import Document, Source
 from worker.observe import log
-from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError
+from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
 from worker.services import Services
 from worker.storage import Photo
 
 RECEIPT_TRIES = 60
 RECEIPT_PAUSE_S = 1.0
+MEND_AGAIN_S = 30.0
 
 
 @dataclass(slots=True)
@@ -59,9 +60,11 @@ class Ours:
         photo by now.
         """
         receipt = self.claim.receipt
-        if receipt is not None and {**receipt, **self._enqueuing} == receipt:
+        if receipt is not None and receipt["generation"] == self.claim.fields.get("generation"):
             self._store_receipt(receipt)
             return True
+        if self.claim.state.final:
+            self._mend()
         return self.claim.state.final
 
     @contextmanager
@@ -128,6 +131,20 @@ class Ours:
         if not self._kept:
             self._claims.release(self.claim)
 
+    def _mend(self) -> None:
+        """Put the result back over what a worker wrote to S3 after it had lost the job; S3 has no claims to ask."""
+        result = self._claims.result(self.job.job_id)
+        try:
+            if result is None or self._storage.get_json(self._address) == result:
+                return
+            self._storage.put_json(*self._place, result)
+        except (ObjectMissingError, ObjectDeniedError):  # cleaned away on purpose; not ours to look at
+            return
+        except StorageError:
+            raise SnoozedError("the result in S3 could not be compared", MEND_AGAIN_S) from None
+        if not self._claims.holds(self.claim):  # the result may be another one by now
+            raise claim_lost()
+
     def _write_down(self, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
         """Record the attempt; a receipt is tried for a minute, because losing it is paying twice."""
         for _ in range(RECEIPT_TRIES if receipt else 0):
@@ -141,12 +158,7 @@ class Ours:
 
     def _origin(self) -> dict[str, Any]:
         """What a receipt is for: these bytes, and this enqueuing of the job."""
-        return {"source": self._photo, **self._enqueuing}
-
-    @property
-    def _enqueuing(self) -> dict[str, Any]:
-        """Which enqueuing of the job this is; a job that names no content may be enqueued again while it runs."""
-        return {name: self.claim.fields.get(name) for name in ("enqueued_at", "generation")}
+        return {"source": self._photo, "generation": self.claim.fields.get("generation")}
 
     def _is_paid_for(self, photo: Photo) -> bool:
         """Whether a receipt from before the job was enqueued again is for this photo; one for another is dropped."""
@@ -201,7 +213,7 @@ class Ours:
         settings = self._settings
         address = self._storage.put_json(*self._place, document)
         fields = _ending(document, address)
-        self._kept, to_put = self._claims.finish(
+        self._kept = self._claims.finish(
             self.claim,
             fields,
             json.dumps(document),
@@ -209,18 +221,9 @@ class Ours:
             address=address,
             lifetimes=Lifetimes(settings.status_ttl_s, settings.result_ttl_s, window_s),
         )
-        if to_put:
-            self._put_again(to_put)
         if not self._kept:
             raise claim_lost()
         self.outcome |= {"state": fields["state"], "code": fields["code"]}
-
-    def _put_again(self, document: str) -> None:
-        """Put into S3 what Redis says is the job's end: a worker whose claim had lapsed wrote its own over it."""
-        try:
-            self._storage.put_json(*self._place, json.loads(document))
-        except (StorageError, ObjectDeniedError) as error:
-            log.error("result.disturbed", reason=str(error))
 
     @property
     def _place(self) -> tuple[str, str]:

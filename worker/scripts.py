@@ -15,14 +15,14 @@ if redis.call('EXISTS', claim) == 1 then return {'claimed', redis.call('PTTL', c
 local state, deaths = known[4], tonumber(known[6] or 0)
 if state == 'running' then deaths = deaths + 1 end
 if deaths >= tonumber(max_deaths) then
-    redis.call('HSET', job, 'token', token)
+    redis.call('HSET', job, 'claimed_by', token)
     return {'poison', deaths}
 end
 if deaths >= tonumber(suspect_from) and not redis.call('SET', suspect, token, 'NX', 'PX', lease_ms) then
     return {'suspect'}
 end
 redis.call('SET', claim, token, 'PX', lease_ms)
-redis.call('HSET', job, 'token', token)
+redis.call('HSET', job, 'claimed_by', token)
 local last = known[3] and redis.call('HGET', attempts, known[3])
 local record = last and cjson.decode(last)
 if record and record.ended_at == cjson.null then
@@ -47,7 +47,7 @@ return {'claimed by us', redis.call('HGETALL', job), redis.call('GET', receipt)}
 """
 
 INTENT = """
-local job, claim, attempts, hold, pause, receipt = unpack(KEYS)
+local job, claim, attempts, receipt, hold, pause = unpack(KEYS)
 local token, lease_ms, record, job_id = unpack(ARGV)
 if redis.call('GET', claim) ~= token then return {'lost'} end
 if redis.call('EXISTS', receipt) == 1 then return {'paid'} end
@@ -62,29 +62,12 @@ redis.call('PEXPIRE', claim, lease_ms)
 return {'go', attempt}
 """
 
-# A reply that comes after another worker has ended the job is noted as an attempt and not kept: it holds a permit.
-RECORD = """
-local job, claim, attempts, receipt = unpack(KEYS)
-local token, attempt, record, possibly_charged, reply, reply_ttl_s = unpack(ARGV)
-local state, owner = unpack(redis.call('HMGET', job, 'state', 'token'))
-local is_over = owner ~= token and (state == 'recognized' or state == 'rejected')
-if reply ~= '' and not is_over then redis.call('SET', receipt, reply, 'NX', 'EX', reply_ttl_s) end
-redis.call('HSET', attempts, attempt, record)
-if possibly_charged == '1' then redis.call('HINCRBY', job, 'possibly_charged', 1) end
-return redis.call('GET', claim) == token and 1 or 0
-"""
-
 FINISH = """
 local job, claim, attempts, receipt, result, content, lease, suspect, open, other_open = unpack(KEYS)
 local token, generation, job_id, status_ttl_s, result_ttl_s, document, content_ttl_s, source = unpack(ARGV, 1, 8)
-local state, owner, disturbed = unpack(redis.call('HMGET', job, 'state', 'token', 'disturbed'))
-if owner and owner ~= token then
-    if state == 'recognized' or state == 'rejected' then return {'late', redis.call('GET', result)} end
-    redis.call('HSET', job, 'disturbed', 1)
-    return {'late', false}
-end
-redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths',
-    'disturbed')
+local holder = redis.call('GET', claim) or redis.call('HGET', job, 'claimed_by')
+if holder and holder ~= token then return 0 end
+redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths')
 redis.call('HSET', job, unpack(ARGV, 9))
 redis.call('HSET', job, 'attempts_before', redis.call('HGET', job, 'attempts') or 0)
 redis.call('EXPIRE', job, status_ttl_s)
@@ -102,15 +85,33 @@ redis.call('DEL', receipt, claim)
 for _, held in ipairs({lease, suspect}) do
     if redis.call('GET', held) == token then redis.call('DEL', held) end
 end
-return {disturbed and 'disturbed' or 'ended'}
+return 1
+"""
+
+# A job that has its end already needs no receipt: it would lie there until it expires, or end the job once more.
+RECORD = """
+local job, claim, attempts, receipt = unpack(KEYS)
+local token, number, record, possibly_charged, paid, ttl_s = unpack(ARGV)
+local state, is_ours = redis.call('HGET', job, 'state'), redis.call('GET', claim) == token
+if paid ~= '' and state ~= 'recognized' and state ~= 'rejected' then
+    if is_ours then
+        redis.call('SET', receipt, paid, 'EX', ttl_s)
+    else
+        redis.call('SET', receipt, paid, 'NX', 'EX', ttl_s)
+    end
+end
+redis.call('HSET', attempts, number, record)
+if possibly_charged == '1' then redis.call('HINCRBY', job, 'possibly_charged', 1) end
+return is_ours and 1 or 0
 """
 
 # What becomes of a job is written by whoever claimed it last, also when that lease is over; and never over its end.
 WRITE = """
 local job, dead, open, other_open = unpack(KEYS)
 local token, job_id = unpack(ARGV, 1, 2)
-local state, owner = unpack(redis.call('HMGET', job, 'state', 'token'))
-if token ~= '' and owner and owner ~= token then return 0 end
+local last = redis.call('HGET', job, 'claimed_by')
+if token ~= '' and last and last ~= token then return 0 end
+local state = redis.call('HGET', job, 'state')
 if token ~= '' and (state == 'recognized' or state == 'rejected') then return 1 end
 redis.call('HSET', job, unpack(ARGV, 3))
 if redis.call('HGET', job, 'state') == 'dead' then

@@ -36,8 +36,7 @@ def other(store: Store) -> Claims:
 
 def finish(claims: Claims, claim: Claim, lifetimes: Lifetimes = LIFETIMES) -> bool:
     fields = {"state": "recognized", "code": "0000", "result": "s3://photos/hmt-pass/mine.json"}
-    ended = claims.finish(claim, fields, DOCUMENT, sha256=SHA, address="s3://r/mine.json", lifetimes=lifetimes)
-    return ended[0]
+    return claims.finish(claim, fields, DOCUMENT, sha256=SHA, address="s3://r/mine.json", lifetimes=lifetimes)
 
 
 def test_one_of_two_workers_gets_the_claim(claims: Claims, other: Claims) -> None:
@@ -58,7 +57,7 @@ def test_a_claimed_job_is_running_and_says_where(claims: Claims) -> None:
         "lane": "interactive",
         "worker": "a-host:1",
         "moved": "1",
-        "token": claim.token,
+        "claimed_by": claim.token,
         "started_at": fields["started_at"],
     } == fields
 
@@ -158,13 +157,29 @@ def test_a_recorded_attempt_does_not_count_as_died(claims: Claims) -> None:
     assert (0, ["0000"]) == (claims.claim(JOB).possibly_charged, [item["code"] for item in claims.attempts("mine")])
 
 
-def test_a_receipt_is_found_by_the_next_claim_and_the_first_one_stays(claims: Claims) -> None:
+def test_a_receipt_is_found_by_the_next_claim(claims: Claims) -> None:
     claim = claims.claim(JOB)
-    attempts = [claims.intend(claim) for _ in range(2)]
-    for attempt, reply in zip(attempts, ("first", "second"), strict=True):
-        claims.record(claim, {**ENDED, "attempt": attempt}, {"reply": reply, "name": "欧阳"})
+    claims.record(claim, {**ENDED, "attempt": claims.intend(claim)}, {"reply": "paid", "name": "欧阳"})
     claims.release(claim)
-    assert {"reply": "first", "name": "欧阳"} == claims.claim(JOB).receipt
+    assert {"reply": "paid", "name": "欧阳"} == claims.claim(JOB).receipt
+
+
+@pytest.mark.parametrize("order", [["late", "holder"], ["holder", "late"]])
+def test_the_holders_receipt_stays_whenever_a_late_worker_writes_its_own(
+    claims: Claims, other: Claims, store: Store, order: list[str]
+) -> None:
+    late = claims.claim(JOB)
+    late_attempt = claims.intend(late)
+    store.delete(keys.claim("mine"))
+    holder = other.claim(JOB)
+    attempt = other.intend(holder)
+    writes = {
+        "late": lambda: claims.record(late, {**ENDED, "attempt": late_attempt}, {"reply": "late"}),
+        "holder": lambda: other.record(holder, {**ENDED, "attempt": attempt}, {"reply": "the holder's"}),
+    }
+    assert {"late": False, "holder": True} == {name: writes[name]() for name in order}
+    other.release(holder)
+    assert {"reply": "the holder's"} == claims.claim(JOB).receipt
 
 
 def test_a_finished_job_keeps_its_result_and_nothing_else(claims: Claims, store: Store) -> None:
@@ -203,22 +218,37 @@ def test_a_job_that_another_worker_took_over_is_not_finished(claims: Claims, oth
     assert (True, False) == (other.holds(theirs), bool(store.exists(keys.result("mine"))))
 
 
-def test_a_late_worker_is_told_what_it_wrote_over(claims: Claims, other: Claims, store: Store) -> None:
+def test_a_late_worker_finishes_nothing_even_when_nobody_holds_the_claim(
+    claims: Claims, other: Claims, store: Store
+) -> None:
     late = claims.claim(JOB)
+    store.delete(keys.claim("mine"))
+    assert finish(other, other.claim(JOB))
+    assert not finish(claims, late)
+
+
+def test_a_late_worker_writes_nothing_about_a_job_that_another_has_claimed_since(
+    claims: Claims, other: Claims, store: Store
+) -> None:
+    late = claims.claim(JOB)
+    store.delete(keys.claim("mine"))
+    other.claim(JOB)
+    for write in (
+        lambda: claims.waits("mine", State.RETRYING, "a reason", claim=late),
+        lambda: claims.died("mine", "a reason", claim=late),
+    ):
+        with pytest.raises(SnoozedError, match="lost to another worker"):
+            write()
+    assert State.RUNNING == claims.fields("mine")["state"]
+
+
+def test_a_late_reply_to_a_job_that_has_its_end_is_not_kept(claims: Claims, other: Claims, store: Store) -> None:
+    late = claims.claim(JOB)
+    attempt = claims.intend(late)
     store.delete(keys.claim("mine"))
     finish(other, other.claim(JOB))
-    ended = claims.finish(late, {}, '{"mine": "too late"}', sha256=SHA, address="s3://r/mine.json", lifetimes=LIFETIMES)
-    assert (False, DOCUMENT) == ended
-
-
-def test_a_worker_is_told_that_a_late_one_wrote_over_its_result(claims: Claims, other: Claims, store: Store) -> None:
-    late = claims.claim(JOB)
-    store.delete(keys.claim("mine"))
-    theirs = other.claim(JOB)
-    assert not finish(claims, late)
-    fields = {"state": "recognized"}
-    ended = other.finish(theirs, fields, DOCUMENT, sha256=SHA, address="s3://r/mine.json", lifetimes=LIFETIMES)
-    assert (True, DOCUMENT) == ended
+    assert not claims.record(late, {**ENDED, "attempt": attempt}, {"reply": "paid"})
+    assert ("0000", 0) == (claims.attempts("mine")[0]["code"], store.exists(keys.receipt("mine")))
 
 
 def test_no_call_is_made_once_a_late_worker_has_stored_a_reply(claims: Claims, other: Claims, store: Store) -> None:
@@ -227,7 +257,7 @@ def test_no_call_is_made_once_a_late_worker_has_stored_a_reply(claims: Claims, o
     store.delete(keys.claim("mine"))
     theirs = other.claim(JOB)
     assert not claims.record(late, {**ENDED, "attempt": attempt}, {"reply": "paid"})
-    with pytest.raises(SnoozedError, match="late worker has stored a reply"):
+    with pytest.raises(SnoozedError, match="stored meanwhile"):
         other.intend(theirs)
 
 
@@ -235,7 +265,7 @@ def test_no_call_is_made_once_a_late_worker_has_stored_a_reply(claims: Claims, o
 def test_claiming_a_job_that_has_its_end_leaves_its_state(claims: Claims, store: Store, state: str) -> None:
     store.hset(keys.job("mine"), "state", state)
     assert state == claims.claim(JOB).state
-    assert {"state", "token"} == claims.fields("mine").keys()
+    assert {"state", "claimed_by"} == claims.fields("mine").keys()
     assert state == claims.fields("mine")["state"]
 
 

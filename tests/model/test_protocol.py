@@ -117,8 +117,9 @@ def test_without_the_token_check_a_frozen_worker_ends_a_job_that_was_enqueued_ag
 ) -> None:
     finish = Claims.finish
 
-    def rude(self: Claims, claim: Claim, *args: Any, **more: Any) -> tuple[bool, str | None]:  # noqa: ANN401  passed through
-        self._store.hset(keys.job(claim.job.job_id), "token", claim.token)
+    def rude(self: Claims, claim: Claim, *args: Any, **more: Any) -> bool:  # noqa: ANN401  passed through
+        self._store.hset(keys.job(claim.job.job_id), "claimed_by", claim.token)
+        self._store.delete(keys.claim(claim.job.job_id))
         return finish(self, claim, *args, **more)
 
     monkeypatch.setattr(Claims, "finish", rude)

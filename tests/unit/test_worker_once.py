@@ -22,7 +22,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def steal(world: World, job: Job) -> None:
     """Another worker takes the job over, as it may once the claim has expired."""
     world.store.set(keys.claim(job.job_id), "another worker")
-    world.store.hset(keys.job(job.job_id), "token", "another worker")
+    world.store.hset(keys.job(job.job_id), "claimed_by", "another worker")
 
 
 def test_a_finished_job_that_is_delivered_again_calls_nobody(world: World) -> None:
@@ -522,6 +522,9 @@ def test_a_late_workers_document_does_not_stay_in_s3(world: World, monkeypatch: 
 
     monkeypatch.setattr(world.storage, "put_json", slow_put)
     assert "delayed" == world.run(job).end
+    assert world.result(job) != world.stored(job)
+
+    assert "done" == world.run(job).end
 
     assert world.result(job) == world.stored(job)
     assert (1, State.RECOGNIZED) == (world.client.charges, world.status(job).state)
