@@ -11,6 +11,7 @@
     ├── ObjectDeniedError           S3 does not let us at the object
     ├── StorageError                S3 did not do what was asked of it; it may the next time
     ├── StoreError                  Redis did not; no state can be written
+    ├── NoRoomError                 too many large images are in hand already
     ├── InvalidJobError             the message cannot be a job
     ├── JobConflictError            the job id already stands for another image
     ├── NotEnqueuedError            the broker did not take a job
@@ -116,6 +117,14 @@ class StoreError(HmtPassError):
 
     disposition = Disposition.SNOOZE
     reason = "store unavailable"
+
+
+class NoRoomError(HmtPassError):
+    """Other threads hold what memory there is for images: retried for as long as the job may live."""
+
+    disposition = Disposition.RETRY
+    reason = "too many large images at once"
+    bounded = False
 
 
 class InvalidJobError(HmtPassError):

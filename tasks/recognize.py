@@ -18,8 +18,8 @@ def recognize(self: JobTask, /, *args: object, **kwargs: object) -> dict[str, An
     with self.job(args, kwargs) as ours:
         if ours.finished():
             return ours.outcome
-        photo = services.storage.get(ours.job.image, MAX_INPUT_BYTES, ours.job.etag)
-        with ours.reading(photo) as known:
+        image, etag = ours.job.image, ours.job.etag
+        with services.storage.get(image, MAX_INPUT_BYTES, etag) as photo, ours.reading(photo) as known:
             if not known:
                 source = services.sender.source(photo)
                 with ours.attempt() as attempt:

@@ -8,10 +8,10 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from botocore.config import Config
@@ -30,25 +30,41 @@ from hmt_pass.errors import (
     StorageError,
 )
 from hmt_pass.job import ImageRef
+from hmt_pass.room import Place, Room
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, GetObjectRequestTypeDef
 
 CONNECT_TIMEOUT_S = 3.0
 TRIES = 2  # a second try inside boto3 for a lost connection; everything longer is a retry of the job
 CHUNK_BYTES = 1 << 20
 PRESIGNED_FOR_S = 300
+# Each byte of a photo is in memory up to three times while it is read, repaired and sent (measured).
+MAX_BYTES_IN_HAND = 128 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Photo:
-    """One object as it was read: its bytes, their SHA-256 in hex, and which object exactly."""
+    """One object as it was read: its bytes, their SHA-256 in hex, and which object exactly. Close it, or use `with`."""
 
     image: ImageRef
     body: bytes = field(repr=False)
     sha256: str
     etag: str
     version_id: str | None
+    place: Place | None = field(default=None, repr=False)
+
+    def let_go(self, sent_bytes: int) -> None:
+        """Forget the bytes; so many others are sent in their place, which may take half a minute."""
+        self.body = b""
+        if self.place:
+            self.place.shrink(sent_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go(0)
 
 
 class Storage:
@@ -59,6 +75,7 @@ class Storage:
 
     def __init__(self, timeout_s: float, connections: int) -> None:
         self._timeout_s = timeout_s
+        self._room = Room(MAX_BYTES_IN_HAND)
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=timeout_s,
@@ -78,18 +95,23 @@ class Storage:
     def get(self, image: ImageRef, max_bytes: int, etag: str | None = None) -> Photo:
         """Read one object, the version if one is named, only if it still has `etag` if that is given.
 
+        Waits until there is room for it beside the photos that are open, which get_json does not.
+
         Raises:
             ImageRejectedError: it is larger than `max_bytes`; nothing was read.
+            NoRoomError: there was none within the time limit of a read.
             ObjectMissingError, ObjectDeniedError, ObjectChangedError, StorageError: S3 did not give it.
 
         """
-        with _translated(str(image)):
-            answer = self._client.get_object(**_request(image, etag))
-            if answer["ContentLength"] > max_bytes:
-                answer["Body"].close()
-                raise ImageRejectedError(Code.IMAGE_TOO_LARGE, f"the object is over {max_bytes} bytes")
-            body = self._read(answer["Body"], answer["ContentLength"], str(image))
-        return Photo(image, body, hashlib.sha256(body).hexdigest(), answer["ETag"].strip('"'), answer.get("VersionId"))
+        with self._opened(image, max_bytes, etag) as answer:
+            place = self._room.take(answer["ContentLength"], self._timeout_s)
+            try:
+                photo = self._photo(image, answer)
+            except BaseException:
+                place.close()
+                raise
+        photo.place = place
+        return photo
 
     def presign(self, image: ImageRef) -> str:
         """A URL that reads the object for PRESIGNED_FOR_S without credentials: a secret while it lives."""
@@ -115,7 +137,9 @@ class Storage:
 
     def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
         """Read a document back from its s3:// address. Raises like `get`."""
-        document: dict[str, Any] = json.loads(self.get(ImageRef.parse(address), max_bytes).body)
+        image = ImageRef.parse(address)
+        with self._opened(image, max_bytes, None) as answer:
+            document: dict[str, Any] = json.loads(self._photo(image, answer).body)
         return document
 
     def has_credentials(self) -> bool:
@@ -130,6 +154,20 @@ class Storage:
             else:
                 with suppress(ObjectDeniedError), _translated("s3://"):  # a list is more than a worker needs
                     self._client.list_buckets(MaxBuckets=1)
+
+    @contextmanager
+    def _opened(self, image: ImageRef, max_bytes: int, etag: str | None) -> Iterator["GetObjectOutputTypeDef"]:
+        """S3's answer, its body yet to be read."""
+        with _translated(str(image)):
+            answer = self._client.get_object(**_request(image, etag))
+            with closing(answer["Body"]):
+                if answer["ContentLength"] > max_bytes:
+                    raise ImageRejectedError(Code.IMAGE_TOO_LARGE, f"the object is over {max_bytes} bytes")
+                yield answer
+
+    def _photo(self, image: ImageRef, answer: "GetObjectOutputTypeDef") -> Photo:
+        body = self._read(answer["Body"], answer["ContentLength"], str(image))
+        return Photo(image, body, hashlib.sha256(body).hexdigest(), answer["ETag"].strip('"'), answer.get("VersionId"))
 
     def _read(self, body: StreamingBody, length: int, address: str) -> bytes:
         """The whole object, within the time limit even when it comes in drips: read1 returns with what is there."""

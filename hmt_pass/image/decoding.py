@@ -15,7 +15,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from hmt_pass.errors import ImageRejectedError
+from hmt_pass.errors import ImageRejectedError, NoRoomError
+from hmt_pass.image import tiff
 from hmt_pass.image.structure import damaged, not_allowed
 
 # Width x height in the header: the largest common phone photo, 12000 x 9000, and some room. More is time to burn.
@@ -32,21 +33,26 @@ def _open_heif(file: BytesIO) -> ImageFile.ImageFile:
     return open_file(file)
 
 
+def _open_tiff(file: BytesIO) -> ImageFile.ImageFile:
+    tiff.refuse_many_values(file.getvalue())
+    return TiffImageFile(file)
+
+
 _OPEN: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImageFile,
     "PNG": PngImageFile,
     "BMP": BmpImageFile,
     "HEIF": _open_heif,
     "WEBP": WebPImageFile,
-    "TIFF": TiffImageFile,
+    "TIFF": _open_tiff,
 }
 
 
-def decode(data: bytes, image_format: str, wanted_px: int, *, is_scalable: bool) -> Image.Image:
-    """The first frame of `data`, loaded; an `is_scalable` one scaled towards `wanted_px` on its long side, not below.
+def opened(data: bytes, image_format: str, wanted_px: int, *, is_scalable: bool) -> ImageFile.ImageFile:
+    """The first frame of `data`, to be loaded; an `is_scalable` one will be scaled towards `wanted_px`, not below.
 
-    Raises ImageRejectedError (1016) for a format that is not read and for too many pixels, and whatever a decoder
-    raises: call it under `translated_errors`.
+    No pixel is decoded yet. Raises ImageRejectedError (1016) for a format that is not read and for too many pixels, and
+    whatever a decoder raises: call it under `translated_errors`.
     """
     if image_format not in _OPEN:
         raise not_allowed(f"{image_format} is not read; send JPEG, PNG, BMP, HEIC, WebP or TIFF")
@@ -55,7 +61,6 @@ def decode(data: bytes, image_format: str, wanted_px: int, *, is_scalable: bool)
     if is_scalable:
         image.draft(None, fitted(image.size, wanted_px))
     _refuse_over(MAX_DECODED_PIXELS, image)
-    image.load()
     return image
 
 
@@ -77,7 +82,7 @@ def translated_errors() -> Iterator[None]:
     """Turns whatever a decoder or encoder raises into ImageRejectedError: 1016 for want of memory, else 1015."""
     try:
         yield
-    except ImageRejectedError:
+    except (ImageRejectedError, NoRoomError):
         raise
     except (MemoryError, Image.DecompressionBombError):
         raise not_allowed("decoding the image needs more memory than there is; send a smaller one") from None

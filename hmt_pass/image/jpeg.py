@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hmt_pass.image import exif
-from hmt_pass.image.structure import Kept, Structure, damaged, not_allowed
+from hmt_pass.image.structure import Kept, Structure, bounded, damaged, not_allowed
 
 SIGNATURE = b"\xff\xd8\xff"
 # Encoders write up to a dozen scans. Each costs a pass over all pixels, so a file made of thousands is an attack.
@@ -52,7 +52,7 @@ def walk(data: bytes) -> Structure:
     """The structure of a whole JPEG; raises ImageRejectedError for a cut, damaged (1015) or unusual one (1016)."""
     found = _Walk()
     found.kept.add(0, 2)
-    for segment in _segments(data):
+    for segment in bounded(_segments(data)):
         _take(found, segment, data)
     if not found.scans:
         raise damaged("the JPEG holds no picture")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hmt_pass.image import exif
-from hmt_pass.image.structure import Kept, Structure, damaged
+from hmt_pass.image.structure import Kept, Structure, bounded, damaged
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -48,7 +48,7 @@ def walk(data: bytes) -> Structure:
     """The structure of a whole PNG; raises ImageRejectedError (1015) for a cut or damaged one."""
     found = _Walk()
     found.kept.add(0, len(SIGNATURE))
-    chunks = _chunks(data)
+    chunks = bounded(_chunks(data))
     header = _header(next(chunks), data, found)
     for chunk in chunks:
         _take(found, chunk, data)

@@ -1,12 +1,17 @@
 """What a walk over an image file's structure finds, without decoding a pixel."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from hmt_pass.codes import Code
 from hmt_pass.errors import ImageRejectedError
 
 Format = Literal["JPEG", "PNG", "BMP"]
+Part = TypeVar("Part")
+
+# The largest photos come in some 5,000. 40 MB made of empty ones took 55 s and 1.4 GB to walk over.
+MAX_PARTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,14 @@ class Kept:
         if self.spans == [(0, len(data))]:
             return data
         return b"".join(data[start:end] for start, end in self.spans)
+
+
+def bounded(parts: Iterator[Part]) -> Iterator[Part]:
+    """The segments or chunks of a file; raises ImageRejectedError (1016) when there are over MAX_PARTS."""
+    for number, part in enumerate(parts):
+        if number == MAX_PARTS:
+            raise not_allowed(f"the file has over {MAX_PARTS} parts; save it as a usual JPEG")
+        yield part
 
 
 def damaged(problem: str) -> ImageRejectedError:

@@ -12,12 +12,13 @@ import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageChops, ImageCms, ImageDraw, PngImagePlugin
+from PIL import ExifTags, Image, ImageChops, ImageCms, ImageDraw, ImageFile, PngImagePlugin
 
 from hmt_pass.codes import Code
-from hmt_pass.errors import ImageRejectedError
-from hmt_pass.image import MAX_BYTES, MAX_INPUT_BYTES, check, prepare, repair
-from hmt_pass.image.decoding import MAX_DECODED_PIXELS, MAX_SOURCE_PIXELS, decode
+from hmt_pass.errors import ImageRejectedError, NoRoomError
+from hmt_pass.image import MAX_BYTES, MAX_INPUT_BYTES, check, decoding, prepare, repair
+from hmt_pass.image.decoding import MAX_DECODED_PIXELS, MAX_SOURCE_PIXELS, opened
+from hmt_pass.room import Room
 
 SECRET = b"22.3193N 114.1694E"
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -104,7 +105,7 @@ TAGGED = {
 
 @pytest.mark.parametrize("data", TAGGED.values(), ids=TAGGED.keys())
 def test_metadata_alone_is_cut_out_without_touching_a_pixel(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "decode", None)
+    monkeypatch.setattr(repair, "opened", None)
     cleaned = prepare(data)
     assert SECRET not in cleaned
     assert ImageChops.difference(pixels(data), pixels(cleaned)).getbbox() is None
@@ -121,7 +122,7 @@ def test_what_decides_on_the_colours_survives_the_cut() -> None:
 def test_an_animated_png_becomes_its_still_picture_without_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [Image.new("RGB", (64, 40), "black")]
     data = encoded(picture(), "PNG", save_all=True, append_images=frames, default_image=True)
-    monkeypatch.setattr(repair, "decode", None)
+    monkeypatch.setattr(repair, "opened", None)
     assert corners(prepare(data)) == "rbbb"
     assert b"fdAT" not in prepare(data)
 
@@ -234,7 +235,7 @@ def test_what_no_quality_makes_small_enough_is_scaled(monkeypatch: pytest.Monkey
 
 
 def test_metadata_that_makes_a_file_too_large_costs_no_quality(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "decode", None)
+    monkeypatch.setattr(repair, "opened", None)
     assert prepare(FINE["JPEG"] + bytes(MAX_BYTES)) == FINE["JPEG"]
 
 
@@ -297,16 +298,21 @@ def bilevel_png(width_px: int, height_px: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-PEAK = """
-import resource, sys
+PEAK = r"""
+import pathlib, re, sys
 from hmt_pass.image import prepare
 from hmt_pass.errors import ImageRejectedError
+
+def peak_kb():
+    # Not getrusage: its maximum begins with that of the process which started this one.
+    return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1])
+
 data = sys.stdin.buffer.read()
-before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before_kb = peak_kb()
 try:
     prepare(data)
 except ImageRejectedError as error:
-    print(error.code.value, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) // 1024)
+    print(error.code.value, (peak_kb() - before_kb) // 1024)
 """
 
 
@@ -335,12 +341,12 @@ def test_the_bounds_take_the_photos_of_phones() -> None:
 def test_a_baseline_jpeg_is_scaled_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded_px: list[tuple[int, int]] = []
 
-    def spy(*args: Any, **options: Any) -> Image.Image:  # noqa: ANN401  passed through
-        image = decode(*args, **options)
+    def spy(*args: Any, **options: Any) -> ImageFile.ImageFile:  # noqa: ANN401  passed through
+        image = opened(*args, **options)
         decoded_px.append(image.size)
         return image
 
-    monkeypatch.setattr(repair, "decode", spy)
+    monkeypatch.setattr(repair, "opened", spy)
     for progressive in (False, True):
         prepare(encoded(Image.new("L", (10_000, 100)), "JPEG", progressive=progressive))
     assert decoded_px == [(5_000, 50), (10_000, 100)]
@@ -356,28 +362,97 @@ def test_running_out_of_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> 
     def too_much(*_args: object, **_options: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(repair, "decode", too_much)
+    monkeypatch.setattr(repair, "opened", too_much)
     assert refusal(REPAIRED["turned JPEG"]) is Code.BAD_IMAGE_SIZE_OR_FORMAT
 
 
-def test_64_threads_repair_at_once_but_no_more_than_two_decode(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoding, most, lock = [0], [0], threading.Lock()
+class Counted:
+    """Counts how many images are decoded at once."""
 
-    def counted(*args: Any, **options: Any) -> Image.Image:  # noqa: ANN401  passed through
-        with lock:
-            decoding[0] += 1
-            most[0] = max(most[0], decoding[0])
-        image = decode(*args, **options)
-        with lock:
-            decoding[0] -= 1
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.most = 0
+        self._threads: list[int] = []
+        monkeypatch.setattr(repair, "opened", self._opened)
+
+    def _opened(self, *args: Any, **options: Any) -> ImageFile.ImageFile:  # noqa: ANN401  passed through
+        image = opened(*args, **options)
+        load = image.load
+
+        def counted() -> Any:  # noqa: ANN401  passed through
+            self._threads.append(threading.get_ident())  # more than once, where a plugin calls its own `load`
+            self.most = max(self.most, len(set(self._threads)))
+            try:
+                return load()
+            finally:
+                self._threads.remove(threading.get_ident())
+
+        image.load = counted  # type: ignore[method-assign]
         return image
 
-    monkeypatch.setattr(repair, "decode", counted)
+
+def test_64_threads_repair_at_once_but_no_more_than_two_decode(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(monkeypatch)
     inputs = [*REPAIRED.values()] * 11
     with ThreadPoolExecutor(64) as threads:
         together = list(threads.map(prepare, inputs))
-    assert most[0] <= repair.MAX_CONCURRENT_REPAIRS
+    assert 1 <= counted.most <= repair.MAX_CONCURRENT_REPAIRS
     assert [prepare(data) for data in inputs[:6]] * 11 == together
+
+
+def test_a_large_picture_is_decoded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair, "MAX_DECODED_PIXELS", 100)
+    counted = Counted(monkeypatch)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(prepare, [*REPAIRED.values()] * 4))
+    assert counted.most == 1
+
+
+def test_whoever_waits_for_a_turn_gives_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(1)
+    monkeypatch.setattr(repair, "_repairs", room)
+    with room.take(1, 0.0), pytest.raises(NoRoomError):
+        prepare(REPAIRED["HEIC"], 0.01)
+    check(prepare(REPAIRED["HEIC"], 10.0))
+
+
+def test_an_image_that_needs_no_repair_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair, "_repairs", None)
+    assert prepare(FINE["JPEG"], 0.0) is FINE["JPEG"]
+
+
+def test_a_jpeg_made_of_a_million_segments_is_not_allowed() -> None:
+    data = FINE["JPEG"]
+    assert refusal(data[:2] + b"\xff\xfe\0\2\xff\xdb\0\2" * 500_000 + data[2:]) is Code.BAD_IMAGE_SIZE_OR_FORMAT
+
+
+def test_a_png_made_of_a_million_chunks_is_not_allowed() -> None:
+    data = FINE["PNG"]
+    position = data.index(b"IDAT") - 4
+    data = data[:position] + (chunk(b"teXt", b"") + chunk(b"IDAT", b"")) * 500_000 + data[position:]
+    assert refusal(data) is Code.BAD_IMAGE_SIZE_OR_FORMAT
+
+
+def tiff(*tags: tuple[int, int, int, int]) -> bytes:
+    """A TIFF of one directory with these tags: number, type, count and value."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("kind", [1, 4], ids=["bytes", "longs"])
+def test_a_tiff_made_of_a_million_strips_is_not_allowed(kind: int) -> None:
+    assert refusal(tiff((273, kind, 1_000_000, 8))) is Code.BAD_IMAGE_SIZE_OR_FORMAT
+
+
+def test_a_directory_inside_a_tiff_is_looked_at_too() -> None:
+    outer, inner = tiff((34665, 4, 1, 26)), tiff((37500, 3, 1_000_000, 8))
+    assert len(outer) == 26
+    assert refusal(outer + inner[8:]) is Code.BAD_IMAGE_SIZE_OR_FORMAT
+
+
+def test_a_tiff_whose_directories_point_at_themselves_or_nowhere_is_a_tiff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "TiffImageFile", lambda _: Image.new("RGB", (20, 20)))
+    for position in (8, 10**9):
+        check(prepare(tiff(*[(34665, 4, 1, position)] * 1000)))
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ from fakes import S3, VERSIONED
 from hmt_pass.errors import (
     HmtPassError,
     ImageRejectedError,
+    NoRoomError,
     ObjectChangedError,
     ObjectDeniedError,
     ObjectMissingError,
     StorageError,
 )
 from hmt_pass.job import ImageRef
+from hmt_pass.room import Room
 from local.s3 import BUCKET, S3Server
 from worker.storage import Storage
 
@@ -250,6 +252,45 @@ def test_a_body_that_drips_or_ends_early_is_an_outage(
     server.answer = answer
     with pytest.raises(StorageError, match=problem):
         storage.get(ImageRef(BUCKET, "a.jpg"), 10 << 20)
+
+
+def gives(body: bytes) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(body)))
+        request.send_header("ETag", '"e"')
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def test_a_photo_waits_until_there_is_room_for_it_and_a_document_does_not(
+    faulty: tuple[FaultyS3, Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, storage = faulty
+    server.answer = gives(b'{"a": 1}')
+    room = Room(10)
+    monkeypatch.setattr(storage, "_room", room)
+    image = ImageRef(BUCKET, "a.jpg")
+    with storage.get(image, 1000) as photo:
+        with pytest.raises(NoRoomError):
+            storage.get(image, 1000)
+        assert {"a": 1} == storage.get_json(str(image))
+        photo.let_go(2)
+        with storage.get(image, 1000):
+            assert b"" == photo.body
+    room.take(10, 0.0)
+
+
+def test_what_cannot_be_read_takes_no_room(faulty: tuple[FaultyS3, Storage], monkeypatch: pytest.MonkeyPatch) -> None:
+    server, storage = faulty
+    server.answer = cut_off
+    room = Room(10)
+    monkeypatch.setattr(storage, "_room", room)
+    with pytest.raises(StorageError):
+        storage.get(ImageRef(BUCKET, "a.jpg"), 1000)
+    room.take(10, 0.0)
 
 
 def test_a_server_that_is_not_there_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:

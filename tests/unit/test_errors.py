@@ -53,6 +53,7 @@ def test_the_tree_drawn_on_top_of_the_module_shows_every_error(error: type[HmtPa
         ("ObjectDeniedError", Disposition.RETRY),
         ("StorageError", Disposition.RETRY),
         ("StoreError", Disposition.SNOOZE),
+        ("NoRoomError", Disposition.RETRY),
         ("InvalidJobError", Disposition.DEAD_LETTER),
         ("HmtPassError", Disposition.DEAD_LETTER),
     ],

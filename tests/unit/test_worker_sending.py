@@ -11,6 +11,7 @@ from PIL import Image
 from hmt_pass.errors import ImageRejectedError
 from hmt_pass.image import check
 from hmt_pass.job import ImageRef
+from hmt_pass.room import Room
 from worker.sending import Sender
 from worker.settings import Send
 from worker.storage import Photo
@@ -64,3 +65,13 @@ def test_a_photo_that_had_to_be_repaired_goes_as_a_file(send: Send) -> None:
 def test_a_photo_that_nobody_can_repair_is_rejected() -> None:
     with pytest.raises(ImageRejectedError, match="1015"):
         sender(Send.FILE).source(photo(b"%PDF-1.7"))
+
+
+@pytest.mark.parametrize("send", Send)
+def test_a_photo_is_let_go_and_takes_the_room_of_what_is_sent(send: Send) -> None:
+    room = Room(10**6)
+    given = replace(photo(webp() + bytes(10**5)), version_id="v1", place=room.take(10**6, 0.0))
+    source = sender(send).source(given)
+    assert b"" == given.body
+    assert given.place is not None
+    assert [given.place.units] == [len(value) for value in source.values() if isinstance(value, bytes | str)]
