@@ -34,6 +34,8 @@ WIDE = [
     Bounds(losses=2, deliveries=2),
     Bounds(uploads=1, crashes=1),
     Bounds(uploads=1, lapses=1, redeliveries=1),
+    Bounds(uploads=1, lapses=1, crashes=1, deliveries=2),
+    Bounds(uploads=1, lapses=1, losses=1, deliveries=2),
 ]
 CHOSEN = WIDE if os.environ.get("HMT_PASS_MODEL") == "wide" else QUICK
 
