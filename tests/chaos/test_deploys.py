@@ -44,6 +44,7 @@ def test_a_second_sigterm_changes_nothing(world: World) -> None:
     assert (8, 0) == (findings.charges, findings.ambiguous)
 
 
+@pytest.mark.chaos_any_broker
 def test_sigquit_ends_the_worker_at_once_and_loses_nothing(world: World) -> None:
     world.endpoint.script(*[code("0000", 15)] * 4)
     (worker,) = world.fleet.start(total_timeout_s=30, read_timeout_s=30)

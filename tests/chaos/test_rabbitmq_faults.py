@@ -12,6 +12,7 @@ from chaos.world import World
 pytestmark = pytest.mark.chaos_broker("rabbitmq")
 
 
+@pytest.mark.chaos_full  # tests/integration/test_rabbitmq.py kills it once
 def test_a_killed_rabbitmq_that_comes_back_has_kept_what_it_confirmed(world: World) -> None:
     assert world.rabbit is not None
     world.endpoint.plain(code("0000", 0.1))

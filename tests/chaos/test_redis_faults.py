@@ -11,6 +11,7 @@ from chaos.scripted import code
 from chaos.world import World
 
 
+@pytest.mark.chaos_any_broker
 def test_a_killed_redis_that_comes_back_with_its_file_has_lost_nothing(world: World) -> None:
     world.endpoint.plain(code("0000", 0.1))
     world.fleet.start(2)
@@ -31,7 +32,7 @@ def test_a_frozen_redis_costs_nothing_but_time(world: World) -> None:
     with feeding(world, jobs=100, per_s=60) as feeder:
         time.sleep(1)
         os.kill(world.redis.pid, signal.SIGSTOP)
-        time.sleep(world.size(8, 30))
+        time.sleep(world.size(5, 30))
         os.kill(world.redis.pid, signal.SIGCONT)
 
     findings = world.verdict("Redis: SIGSTOP beyond the visibility timeout", faults=1)
@@ -39,6 +40,7 @@ def test_a_frozen_redis_costs_nothing_but_time(world: World) -> None:
     assert feeder.slowest_s < 10
 
 
+@pytest.mark.chaos_any_broker
 def test_connections_that_are_reset_again_and_again_run_no_job_twice(build: Builder) -> None:
     world = build(gated=True)
     assert world.redis_gate is not None

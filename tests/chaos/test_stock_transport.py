@@ -7,14 +7,15 @@ from chaos.auditor import LOST, Findings
 from chaos.world import World
 
 ROUNDS, WORKERS = 20, 3  # it loses a job in about every fifth kill
+JOBS_A_ROUND = 300  # more than three workers do before they are killed
 
 
 @pytest.mark.chaos_broker("redis")  # on RabbitMQ we use the stock transport
 def test_the_stock_transport_loses_jobs_whose_worker_is_killed(world: World) -> None:
     world.fleet.stock_transport = True
-    world.enqueue(2000)
 
     for _ in range(ROUNDS):
+        world.enqueue(JOBS_A_ROUND, first=len(world.accepted))
         findings = after_a_killed_fleet(world)
         if findings.lost and not (world.full and world.fleet.kills < 30):
             break
