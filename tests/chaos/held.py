@@ -1,9 +1,11 @@
 """What the harness asks of a broker, on Redis and on RabbitMQ: where messages are, without moving one."""
 
+import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import kombu
 from amqp.exceptions import NotFound
@@ -14,8 +16,26 @@ from hmt_pass.job import DEAD_LETTER_QUEUE, Lane
 from hmt_pass.store import Store
 
 STOCK_BOOKED = "unacked"  # kombu's own
+ADDED = ("hmt_pass_", "x-")  # headers of ours and of RabbitMQ's
 # The delays of up to two minutes; no test waits longer.
 WORK_QUEUES = (*(lane.queue for lane in Lane), *map(level_name, range(7)))
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A message of the dead-letter queue: its own headers as JSON, without what was added since, and its body."""
+
+    headers: str
+    body: bytes
+
+    @classmethod
+    def of(cls, headers: Mapping[str, Any], body: bytes) -> Self:
+        own = {name: value for name, value in headers.items() if not name.startswith(ADDED)}
+        return cls(json.dumps(own, sort_keys=True), body)
+
+    @property
+    def job_id(self) -> str:
+        return str(json.loads(self.headers).get("id"))
 
 
 class Held(Protocol):
@@ -24,8 +44,8 @@ class Held(Protocol):
     def waiting(self) -> tuple[str, ...]:
         """The job id of every message on a queue, delayed or booked; "?" for one that cannot be looked at."""
 
-    def dead(self) -> tuple[str, ...]:
-        """The job id of every message on the dead-letter queue."""
+    def buried(self) -> list[Buried]:
+        """Every message on the dead-letter queue."""
 
     def letters(self) -> dict[str, str]:
         """The index of the dead letters: job id -> its entry as JSON."""
@@ -42,8 +62,9 @@ class HeldByRedis:
         delayed = [str(job_id) for job_id in self._store.zrange(keys.DELAYED, 0, -1)]
         return (*map(_job_id, queued), *delayed, *self._booked())
 
-    def dead(self) -> tuple[str, ...]:
-        return tuple(_job_id(entry) for entry in self._store.lrange(DEAD_LETTER_QUEUE, 0, -1))
+    def buried(self) -> list[Buried]:
+        entries = [json.loads(entry) for entry in self._store.lrange(DEAD_LETTER_QUEUE, 0, -1)]
+        return [Buried.of(entry["headers"], base64.b64decode(entry["body"])) for entry in entries]
 
     def letters(self) -> dict[str, str]:
         return {str(job_id): str(text) for job_id, text in self._store.hgetall(keys.DEAD_LETTERS).items()}
@@ -73,12 +94,12 @@ class HeldByRabbit:
         with kombu.Connection(self._url) as connection:
             return ("?",) * sum(_depth(connection, name) for name in WORK_QUEUES)
 
-    def dead(self) -> tuple[str, ...]:
+    def buried(self) -> list[Buried]:
         with kombu.Connection(self._url) as connection:
             if not _depth(connection, DEAD_LETTER_QUEUE):
-                return ()
+                return []
             queue = kombu.Queue(DEAD_LETTER_QUEUE)(connection.channel())
-            return tuple(str(message.headers.get("id")) for message in iter(queue.get, None))
+            return [Buried.of(message.headers, _bytes(message.body)) for message in iter(queue.get, None)]
 
     def letters(self) -> dict[str, str]:
         return {str(job_id): str(text) for job_id, text in self._store.hgetall(keys.DEAD_LETTERS).items()}
@@ -88,6 +109,10 @@ class HeldByRabbit:
         with kombu.Connection(self._url) as connection:
             for name in (*WORK_QUEUES, DEAD_LETTER_QUEUE):
                 connection.channel().queue_delete(name)
+
+
+def _bytes(body: str | bytes | None) -> bytes:
+    return body.encode() if isinstance(body, str) else bytes(body or b"")
 
 
 def _depth(connection: kombu.Connection, queue: str) -> int:

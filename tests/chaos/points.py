@@ -7,13 +7,15 @@
     put         after the result is put, before the job's end is written
     end         after the job's end, before the message is acknowledged
 
-A fault says `do` (kill, or a Python error), and when: `share`, at random by the seed, or `jobs`, by their ids.
+A fault says `do` (one of ACTS), and when: `share`, at random by the seed, or `jobs`, by their ids.
 """
 
 import os
 import random
+import resource
 import signal
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -77,6 +79,23 @@ def _kill() -> None:
     signal.pause()  # the signal may reach another thread first
 
 
+def _segfault() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.kill(os.getpid(), signal.SIGSEGV)
+    signal.pause()  # as above
+
+
+def _allocate() -> None:
+    """Ask for 1 GB where there is a quarter of that left, as in a container with a limit of its own."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 2**28, limits[1]))
+    try:
+        bytearray(2**30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
 def _raise(error: type[BaseException]) -> Callable[[], None]:
     def act() -> None:
         raise error
@@ -90,6 +109,8 @@ def _recurse() -> None:
 
 ACTS: dict[str, Callable[[], None]] = {
     "kill": _kill,
+    "segfault": _segfault,
+    "1 GB": _allocate,
     "MemoryError": _raise(MemoryError),
     "SystemExit": _raise(SystemExit),
     "KeyboardInterrupt": _raise(KeyboardInterrupt),

@@ -6,6 +6,8 @@ import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from chaos.held import Buried
+
 from hmt_pass.job import RECOGNIZE, Lane
 from hmt_pass.queues import EXCHANGE, work_queues
 from hmt_pass.rabbit import Rabbit
@@ -93,6 +95,25 @@ def _spoilt(text: str, chance: random.Random) -> str:
     for _ in range(chance.randint(1, 8)):
         characters[chance.randrange(len(characters))] = chr(chance.randrange(1, 0x250))
     return "".join(characters)[: chance.choice([None, chance.randrange(len(text))])]
+
+
+def as_buried(text: str) -> Buried:
+    """What must be left of a list entry: the message that kombu finds in it, else its bytes as they are."""
+    try:
+        message = json.loads(text)
+        properties = message["properties"]
+        properties["delivery_tag"] = "anything"
+        return Buried.of(message.get("headers") or {}, _body(message.get("body"), properties.get("body_encoding")))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Buried("{}", text.encode())
+
+
+def _body(body: str | None, encoding: str | None) -> bytes:
+    """The body as kombu decodes it, which skips in base64 what does not belong there."""
+    if body and encoding not in {"base64", None}:
+        raise KeyError(encoding)
+    text = (body or "").encode()
+    return base64.b64decode(text) if encoding else text
 
 
 class Poisoner(Protocol):

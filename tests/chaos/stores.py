@@ -32,7 +32,7 @@ def gather(
         waiting=held.waiting(),
         open_jobs=frozenset(str(job_id) for job_id in open_jobs),
         letters=_letters(held.letters()),
-        dead_messages=held.dead(),
+        dead_messages=tuple(message.job_id for message in held.buried()),
         objects=_objects(s3, jobs),
         calls=tuple(calls),
         drained=drained,
