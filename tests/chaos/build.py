@@ -55,17 +55,21 @@ class Builder:
     stack: ExitStack
 
     def __call__(self, *, gated: bool = False, own_broker: bool = False, redis_options: tuple[str, ...] = ()) -> World:
-        """Direct ways, or gates in front of Redis and S3; `own_broker` gives the broker a Redis of its own."""
+        """Direct ways, or gates in front of Redis, RabbitMQ and S3; `own_broker` gives the broker its own Redis."""
         redis = self._redis("redis", () if own_broker else redis_options)
         broker_redis = self._redis("broker", redis_options) if own_broker and self.broker == "redis" else None
         redis_gate = self._gate(Gate, redis.port) if gated else None
         s3_gate = self._gate(S3Gate, self.shared.s3.port) if gated else None
         redis_url = _through(redis.url, redis.port, redis_gate)
-        broker_url = self._broker_url(broker_redis.url if broker_redis else redis_url)
+        rabbit = self.shared.rabbit() if self.broker == "rabbitmq" else None
+        rabbit_gate = self._gate(Gate, rabbit.port) if gated and rabbit else None
+        broker_url = broker_redis.url if broker_redis else redis_url
+        if rabbit:
+            broker_url = _through(rabbit.url, rabbit.port, rabbit_gate)
         store = self.stack.enter_context(connect(redis.url))
         held = (
-            HeldByRabbit(broker_url, store)
-            if self.broker == "rabbitmq"
+            HeldByRabbit(rabbit.url, store)
+            if rabbit
             else HeldByRedis(self.stack.enter_context(connect(broker_redis.url)) if broker_redis else store)
         )
         if isinstance(held, HeldByRabbit):
@@ -81,7 +85,7 @@ class Builder:
             broker_redis=broker_redis or redis,
             store=store,
             held=held,
-            rabbit=self.shared.rabbit() if self.broker == "rabbitmq" else None,
+            rabbit=rabbit,
             s3=self.shared.s3,
             endpoint=self.shared.endpoint,
             nursery=self.shared.nursery,
@@ -90,6 +94,7 @@ class Builder:
             environment=self._environment(redis_url, broker_url, s3_variables),
             stack=self.stack,
             redis_gate=redis_gate,
+            rabbit_gate=rabbit_gate,
             s3_gate=s3_gate,
         )
 
@@ -102,9 +107,6 @@ class Builder:
         server = RedisServer(self.folder / name)
         server.command = (*server.command, *options)
         return self.stack.enter_context(server)
-
-    def _broker_url(self, redis_url: str) -> str:
-        return self.shared.rabbit().url if self.broker == "rabbitmq" else redis_url
 
     def _environment(self, redis_url: str, broker_url: str, s3_variables: dict[str, str]) -> dict[str, str]:
         return {

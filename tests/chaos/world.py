@@ -49,6 +49,7 @@ class World:
     stack: ExitStack
     rabbit: RabbitServer | None = None
     redis_gate: Gate | None = None
+    rabbit_gate: Gate | None = None
     s3_gate: S3Gate | None = None
     accepted: list[str] = field(default_factory=list)
 
