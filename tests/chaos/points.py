@@ -22,6 +22,7 @@ import structlog
 
 import hmt_pass.image
 from hmt_pass.client import Client
+from worker import heartbeat, transport
 from worker.claims import Claims
 from worker.storage import Storage
 
@@ -79,6 +80,12 @@ def _kill() -> None:
     signal.pause()  # the signal may reach another thread first
 
 
+def _go_deaf() -> None:
+    """Ask the broker for nothing from now on, and notice that soon: celery#8030's worker, which waits for ever."""
+    heartbeat.DEAF_AFTER_S = 2.0
+    transport.Channel._brpop_start = lambda *_: None  # type: ignore[method-assign]  # noqa: SLF001  kombu asks through it
+
+
 def _segfault() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -110,6 +117,7 @@ def _recurse() -> None:
 ACTS: dict[str, Callable[[], None]] = {
     "kill": _kill,
     "segfault": _segfault,
+    "go deaf": _go_deaf,
     "1 GB": _allocate,
     "MemoryError": _raise(MemoryError),
     "SystemExit": _raise(SystemExit),
