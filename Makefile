@@ -25,7 +25,7 @@ PYTHON = $(shell for name in python3 python3.14 python3.13 python3.12 python3.11
 NO_PYTHON := python3 is missing or older than 3.11. Debian 12, Ubuntu 24.04 or later: apt install python3. macOS: brew install python
 NO_PIP := python3 has neither pip nor venv. Debian, Ubuntu: apt install python3-pip
 
-.PHONY: help setup demo up test style check chaos bench bench-load bench-ocr codes clean
+.PHONY: help setup demo up test style check chaos soak bench bench-load bench-ocr codes clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,9 @@ check: style test ## what CI runs: style, then test
 
 chaos: setup ## break everything for 10 minutes and audit what is left; SEED=7 repeats a run, OPTIONS="-k redis" chooses
 	@$(RUN) -m pytest tests/chaos --chaos full $(if $(SEED),--chaos-seed $(SEED)) $(OPTIONS)
+
+soak: setup ## an hour of random faults at 70 % load on each broker; OPTIONS="--chaos-soak-s 120 --chaos-broker redis"
+	@$(RUN) -m pytest tests/chaos --chaos soak $(if $(SEED),--chaos-seed $(SEED)) $(OPTIONS)
 
 bench: setup ## measure what a job costs
 	@$(RUN) -m bench

@@ -32,7 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """In the short form, faults that have nothing to do with the broker are tried on Redis alone."""
-    item.add_marker(pytest.mark.timeout(LONGEST_S))
+    is_soak = item.get_closest_marker("chaos_soak") is not None
+    item.add_marker(pytest.mark.timeout(LONGEST_S + is_soak * (LONGEST_S + item.config.getoption("--chaos-soak-s"))))
     parameters = getattr(item, "callspec", None)
     is_rabbit = parameters is not None and parameters.params.get("chaos_broker") == "rabbitmq"
     if is_rabbit and item.get_closest_marker("chaos_any_broker"):
@@ -83,7 +84,7 @@ def build(request: pytest.FixtureRequest, chaos_broker: str, shared: Shared, tmp
     # Of the test's own, so that it can be repeated alone.
     seed = random.Random(f"{report.seed} {request.node.name}").randrange(2**31)
     with ExitStack() as stack:
-        yield Builder(shared, chaos_broker, config.getoption("--chaos") == "full", seed, report, tmp_path, stack)
+        yield Builder(shared, chaos_broker, config.getoption("--chaos") != "short", seed, report, tmp_path, stack)
 
 
 @pytest.fixture

@@ -12,7 +12,10 @@ DEFAULT_PATH = ".local/chaos/report.md"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos", "faults of real processes (tests/chaos)")
-    group.addoption("--chaos", choices=("short", "full"), default="short", help="how long to go on (default: short)")
+    group.addoption(
+        "--chaos", choices=("short", "full", "soak"), default="short", help="how long to go on (default: short)"
+    )
+    group.addoption("--chaos-soak-s", type=float, default=3600.0, help="seconds of `--chaos soak` (default: 3600)")
     group.addoption("--chaos-seed", type=int, default=None, help="repeats a run; printed at the end of each")
     group.addoption("--chaos-broker", choices=("redis", "rabbitmq", "both"), default="both", help="default: both")
     group.addoption("--chaos-report", type=Path, default=Path(DEFAULT_PATH), help=f"default: {DEFAULT_PATH}")
@@ -24,16 +27,22 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "chaos_any_broker: the broker has no part in it: once is enough in the short form"
     )
     config.addinivalue_line("markers", "chaos_full: left out of the short form")
+    config.addinivalue_line("markers", "chaos_soak: the only one of `--chaos soak`, and left out of all else")
     given = config.getoption("--chaos-seed")
     config.stash[REPORT] = Report(random.SystemRandom().randrange(10**6) if given is None else given)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the short form has no time for; a skip would count as a failure in CI."""
-    if config.getoption("--chaos") == "short":
-        left_out = [item for item in items if item.get_closest_marker("chaos_full")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
+    form = config.getoption("--chaos")
+    left_out = [item for item in items if not _belongs(item, form)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _belongs(item: pytest.Item, form: str) -> bool:
+    is_soak = item.get_closest_marker("chaos_soak") is not None
+    return is_soak == (form == "soak") and not (form == "short" and item.get_closest_marker("chaos_full"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -42,6 +51,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         report.write(config.rootpath / config.getoption("--chaos-report"))
         terminalreporter.section(f"chaos, --chaos-seed {report.seed}")
         terminalreporter.write_line(report.markdown())
+        for note in report.notes:
+            terminalreporter.write_line(note)
 
 
 def full(value: object) -> object:

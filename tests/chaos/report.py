@@ -23,10 +23,11 @@ COLUMNS = (
 
 @dataclass
 class Report:
-    """Rows in the order of the tests."""
+    """Rows in the order of the tests, and below them `notes`, a line each."""
 
     seed: int
     rows: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def put(self, fault: str, broker: str, findings: Findings) -> None:
         """The row of a fault, in place of an earlier one."""
@@ -45,4 +46,5 @@ class Report:
     def write(self, path: Path) -> None:
         """Write the table and the seed that repeats it."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{self.markdown()}\nRepeat with `--chaos-seed {self.seed}`.\n")
+        notes = "".join(f"\n{note}\n" for note in self.notes)
+        path.write_text(f"{self.markdown()}{notes}\nRepeat with `--chaos-seed {self.seed}`.\n")

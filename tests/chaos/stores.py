@@ -24,7 +24,7 @@ def gather(
 ) -> Facts:
     """The facts about the accepted jobs, and about every job that the endpoint was asked for."""
     job_ids = sorted({*accepted, *(call.job_id for call in calls)})
-    jobs = dict(zip(job_ids, _jobs(store, job_ids), strict=True))
+    jobs = dict(zip(job_ids, read_jobs(store, job_ids), strict=True))
     open_jobs = {job_id for lane in Lane for job_id in store.zrange(f"hmt_pass:open:{lane}", 0, -1)}
     return Facts(
         accepted=accepted,
@@ -54,7 +54,8 @@ def _letters(entries: Mapping[str, str]) -> dict[str, str]:
     return {job_id: str(json.loads(text)["letter"]["reason"]) for job_id, text in entries.items()}
 
 
-def _jobs(store: Store, job_ids: Sequence[str]) -> Iterator[JobFacts]:
+def read_jobs(store: Store, job_ids: Sequence[str]) -> Iterator[JobFacts]:
+    """What Redis says about each of the jobs."""
     for start in range(0, len(job_ids), CHUNK):
         with store.pipeline(transaction=False) as pipe:
             for job_id in job_ids[start : start + CHUNK]:

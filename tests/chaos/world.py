@@ -2,12 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chaos.auditor import Findings, audit
+from chaos.facts import JobFacts
 from chaos.fleet import Fleet
 from chaos.gate import Gate, S3Gate
 from chaos.held import Held
@@ -15,7 +16,7 @@ from chaos.nursery import Nursery
 from chaos.photos import Photos
 from chaos.report import Report
 from chaos.scripted import Scripted
-from chaos.stores import gather, states
+from chaos.stores import gather, read_jobs, states
 
 from hmt_pass.producer import JobOptions, Producer
 from hmt_pass.store import Store, connect
@@ -102,6 +103,10 @@ class World:
     def ended(self, job_ids: Iterable[str]) -> int:
         """How many of the jobs have their end."""
         return sum(state in ENDS for state in states(self.store, list(job_ids)))
+
+    def jobs(self) -> Iterator[JobFacts]:
+        """What Redis says about every job that was accepted."""
+        return read_jobs(self.store, self.accepted)
 
     def verdict(self, fault: str, timeout_s: float = 60.0, *, faults: int = 0) -> Findings:
         """What is found once everything had its time to end; `faults` counts those that are not the fleet's."""
