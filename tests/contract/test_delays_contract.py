@@ -36,7 +36,7 @@ def test_a_delayed_message_comes_back_when_its_time_has_come(side: Side) -> None
     begun = time.monotonic()
     side.delayed.put("one", message_of(JOB), 1.0)
     assert (0, True) == (side.queues.waiting("hmt_pass"), arrives(side))
-    assert 0.9 < time.monotonic() - begun < 4.0
+    assert 0.9 < time.monotonic() - begun < 10.0  # a busy machine took 5.5 s
     [message] = side.look("hmt_pass")
     assert (JOB.kwargs, "one") == (message.kwargs, message.headers["id"])
 
