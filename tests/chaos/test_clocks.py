@@ -25,7 +25,7 @@ def test_workers_whose_clocks_are_ten_minutes_apart_agree_on_every_lease_and_del
     assert findings.recovery_s < 60
 
 
-@pytest.mark.chaos_any_broker
+@pytest.mark.chaos_full  # tests/integration freezes one, tests/model explores it in every order
 def test_a_worker_that_wakes_up_after_its_lease_writes_nothing_over_the_work_of_another(world: World) -> None:
     world.endpoint.script(*[code("0000", 1.0)] * 4)
     (sleeper,) = world.fleet.start(concurrency=4)
