@@ -111,7 +111,7 @@ def test_damaged_requests_are_answered_and_the_endpoint_lives(endpoint: Endpoint
         answer = exchange(endpoint, sent)
         codes.update(re.findall(rb'"code":"(....)"', answer))
         assert not answer.startswith(b"HTTP/1.1 5")
-        assert b"9999" not in answer
+        assert b'"code":"9999"' not in answer  # a request_id may well hold the digits
 
     send()
     assert {b"0000", b"1001", b"1002"} <= codes.keys(), codes
