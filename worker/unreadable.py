@@ -5,6 +5,7 @@ is a test: tests/chaos).
 """
 
 import hashlib
+import json
 
 from hmt_pass.errors import HmtPassError, InvalidJobError, StoreError
 from hmt_pass.job import check_job_id
@@ -48,6 +49,7 @@ def letter_id(services: Services, message: TaskMessage) -> str:
 
 
 def own_id(message: TaskMessage) -> str:
-    """An id for a message that has none of its own, the same whenever it is delivered."""
-    name = f"{message.headers.get('task')} {message.headers.get('id')}".encode(errors="backslashreplace")
-    return f"invalid-{hashlib.sha256(name + message.body).hexdigest()[:24]}"
+    """An id for a message that has none of its own, the same whenever it is delivered, and another's for no other."""
+    headers = {name: value for name, value in message.headers.items() if name != "redelivered"}  # kombu's own mark
+    said = json.dumps([headers, message.content_type, message.content_encoding], sort_keys=True, default=repr)
+    return f"invalid-{hashlib.sha256(said.encode() + message.body).hexdigest()[:24]}"

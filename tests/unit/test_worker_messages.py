@@ -92,6 +92,12 @@ def test_two_invalid_messages_are_two_dead_letters(world: World) -> None:
     assert 2 == world.services.dead_letters.count()
 
 
+def test_two_messages_without_an_id_that_differ_in_a_header_are_two_dead_letters(world: World) -> None:
+    for lang in ("py", "any"):
+        run_task(message(None, {}, lang=lang), None)
+    assert 2 == world.services.dead_letters.count()
+
+
 def test_a_dead_letter_says_what_is_wrong_with_the_message(world: World) -> None:
     invalid = message("a", {"image": IMAGE, "hmt_flag": 4})
     run_task(invalid, "a")
