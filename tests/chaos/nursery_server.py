@@ -59,6 +59,7 @@ class Nursery:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+        self.ended.pop(pid, None)  # of an earlier child: ids are given out again after 32,768
         return pid
 
     def _reap(self) -> None:
