@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(UV_PROJECT_ENVIRONMENT)/bin
 RUN := $(BIN)/python
 SYNCED := $(UV_PROJECT_ENVIRONMENT)/.synced
-# A module is one process's, which keeps its servers; the slow folders come first in the alphabet. The chaos suite measures
+# A module is one process's, which keeps its servers; the slow folders come first in the alphabet. The chaos chaos-redis chaos-rabbitmq suite measures
 # how long things take, so nothing runs beside it.
 IN_PARALLEL := -n 2 --dist loadscope --no-loadscope-reorder
 
@@ -54,8 +54,12 @@ style: setup ## check format, lint, types, import layers and generated files
 
 check: style test ## what CI runs: style, then test
 
-chaos: setup ## break everything for 10 minutes and audit what is left; SEED=7 repeats a run, OPTIONS="-k redis" chooses
-	@$(RUN) -m pytest tests/chaos --chaos full $(if $(SEED),--chaos-seed $(SEED)) $(OPTIONS)
+chaos: setup ## break everything on both brokers, a quarter of an hour, and audit it; SEED=7 repeats, OPTIONS="-k deploys" chooses
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target chaos-redis chaos-rabbitmq
+
+chaos-redis chaos-rabbitmq: chaos-%: setup
+	@$(RUN) -m pytest tests/chaos --chaos full --chaos-broker $* --chaos-report .local/chaos/$*.md \
+		$(if $(SEED),--chaos-seed $(SEED)) $(OPTIONS)
 
 soak: setup ## an hour of random faults at 70 % load on each broker; OPTIONS="--chaos-soak-s 120 --chaos-broker redis"
 	@$(RUN) -m pytest tests/chaos --chaos soak $(if $(SEED),--chaos-seed $(SEED)) $(OPTIONS)
