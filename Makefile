@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(UV_PROJECT_ENVIRONMENT)/bin
 RUN := $(BIN)/python
 SYNCED := $(UV_PROJECT_ENVIRONMENT)/.synced
-# A module is one process's, which keeps its servers; the slow folders come first in the alphabet. The chaos chaos-redis chaos-rabbitmq suite measures
+# A module is one process's, which keeps its servers; the slow folders come first in the alphabet. The chaos suite measures
 # how long things take, so nothing runs beside it.
 IN_PARALLEL := -n 2 --dist loadscope --no-loadscope-reorder
 
@@ -25,7 +25,7 @@ PYTHON = $(shell for name in python3 python3.14 python3.13 python3.12 python3.11
 NO_PYTHON := python3 is missing or older than 3.11. Debian 12, Ubuntu 24.04 or later: apt install python3. macOS: brew install python
 NO_PIP := python3 has neither pip nor venv. Debian, Ubuntu: apt install python3-pip
 
-.PHONY: help setup demo up test style check chaos soak bench bench-load bench-ocr codes clean
+.PHONY: help setup demo up test style check chaos chaos-redis chaos-rabbitmq soak bench bench-load bench-ocr codes clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
