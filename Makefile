@@ -28,7 +28,7 @@ NO_PIP := python3 has neither pip nor venv. Debian, Ubuntu: apt install python3-
 .PHONY: help setup demo up test style check chaos chaos-redis chaos-rabbitmq soak bench bench-load bench-ocr codes clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(SYNCED) ## install everything into .venv; the other targets do it by themselves
 
@@ -57,8 +57,10 @@ check: style test ## what CI runs: style, then test
 chaos: setup ## break everything on both brokers, a quarter of an hour, and audit it; SEED=7 repeats, OPTIONS="-k deploys" chooses
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target chaos-redis chaos-rabbitmq
 
-chaos-redis chaos-rabbitmq: chaos-%: setup
-	@$(RUN) -m pytest tests/chaos --chaos full --chaos-broker $* --chaos-report .local/chaos/$*.md \
+chaos-redis: setup ## the half of make chaos on Redis
+chaos-rabbitmq: setup ## the half of make chaos on RabbitMQ
+chaos-redis chaos-rabbitmq:
+	@$(RUN) -m pytest tests/chaos --chaos full --chaos-broker $(@:chaos-%=%) --chaos-report .local/$(subst -,/,$@).md \
 		$(if $(SEED),--chaos-seed $(SEED)) $(OPTIONS)
 
 soak: setup ## an hour of random faults at 70 % load on each broker; OPTIONS="--chaos-soak-s 120 --chaos-broker redis"
