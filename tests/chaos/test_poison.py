@@ -54,7 +54,7 @@ def test_a_message_with_random_damage_never_ends_a_worker(world: World) -> None:
     findings = world.verdict("fuzzed messages", faults=count)
     assert [] == findings.violations
     assert {"recognized": INNOCENT} == findings.ends
-    # Entries that differ in what is neither header nor body are as many letters; nothing is missing and nothing changed.
+    # Entries that differ in what is neither header nor body are as many letters; none is missing, none changed.
     assert buried_as(*texts).keys() == set(world.held.buried())
     assert len(world.held.letters()) <= len(set(texts))
     assert all(worker.running for worker in world.fleet.workers)
