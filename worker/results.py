@@ -101,7 +101,7 @@ class Ours:
         self._record = record = _record(attempt, error, started_at, round((time.monotonic() - started_s) * 1000))
         reply = attempt.reply
         paid = reply is not None and reply.code == Code.OK.value
-        receipt = {"reply": reply.raw, **self._origin()} if reply and paid else None
+        receipt = {"reply": reply.raw, "answered_at": record["ended_at"], **self._origin()} if reply and paid else None
         if not self._write_down(record, receipt):
             raise claim_lost()
         if error:
@@ -109,11 +109,16 @@ class Ours:
         if reply and not paid:
             raise RefusedError(reply)
 
-    def store(self, reply: Reply) -> None:
-        """Write the result to S3, then the job's end to Redis. Killed in between, the receipt finishes the job."""
+    def store(self, reply: Reply, answered_at: str | None = None) -> None:
+        """Write the result to S3, then the job's end to Redis. Killed in between, the receipt finishes the job.
+
+        The document depends on the reply and on when it came (by default: just now) alone: a put that we gave up, and
+        that S3 carries out long after another one, writes the same bytes.
+        """
         if reply.permit is None:
             raise EmptyReplyError
-        document = documents.recognized(self.job, self._photo, reply, self._attempts(), now())
+        moment = answered_at or (self._record or {})["ended_at"]
+        document = documents.recognized(self.job, self._photo, reply, self._attempts(), moment)
         self._keep(document, window_s=self._settings.dedupe_window_s)
 
     def reject(self, code: str, reason: str) -> None:
@@ -173,7 +178,7 @@ class Ours:
 
     def _store_receipt(self, receipt: Mapping[str, Any]) -> None:
         self._photo = receipt["source"]
-        self.store(Reply.from_wire(receipt["reply"]))
+        self.store(Reply.from_wire(receipt["reply"]), receipt["answered_at"])
 
     def _attempts(self) -> Sequence[Mapping[str, Any]]:
         """Every attempt of the job; asks Redis only when there was one before this run."""
@@ -272,7 +277,7 @@ def _ending(document: Document, address: str) -> Mapping[str, str]:
         "request_id": document["request_id"] or "",
         "charge": str(document["charge"] or ""),
         "result": address,
-        "finished_at": document["finished_at"],
+        "finished_at": now(),
         "copied_from": document["copied_from"] or "",
     }
     return {**values, **({"reason": document["reason"]} if document["reason"] else {})}

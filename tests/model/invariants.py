@@ -120,7 +120,7 @@ def broken_at_end(view: View, *, may_cost: int, sha256: str) -> list[str]:
         TOO_DEAR: len(view.world.books) <= may_cost,
     }
     if view.state == "recognized":
-        checks[DISAGREE] = _reading(view.result) == _reading(view.document) != None  # noqa: E711  neither is missing
+        checks[DISAGREE] = view.result == view.document != None  # noqa: E711  neither is missing
         checks[TWO_ENDS] = view.letter is None
         checks[STALE] = view.result is not None and view.result["source"]["sha256"] == sha256
         checks[LEFT_OVER] = view.receipt is None
@@ -139,8 +139,3 @@ def _is_known(record: dict[str, Any] | None) -> bool:
 def _is_spent(view: View) -> bool:
     reasons: Iterable[str] = ("possibly charged too often", "exhausted", "poison")
     return view.letter is not None and view.letter["reason"].startswith(tuple(reasons))
-
-
-def _reading(document: dict[str, Any] | None) -> dict[str, Any] | None:
-    """All of a document but what says when it was written and what was known of the attempts then."""
-    return document and {name: value for name, value in document.items() if name not in {"finished_at", "attempts"}}

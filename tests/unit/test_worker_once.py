@@ -1,5 +1,6 @@
 """What is paid for is paid for once: redelivery, duplicates, lost claims, outages between two steps, and redrives."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -360,6 +361,25 @@ def test_calls_that_never_ended_count_as_attempts(monkeypatch: pytest.MonkeyPatc
     world.let_the_claim_expire(job)
     assert ("dead", []) == (world.run(job).end, world.client.calls)
     assert "exhausted" == world.status(job).reason
+
+
+def test_a_put_that_s3_carries_out_long_after_we_gave_it_up_writes_the_same_bytes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_json, documents = world.storage.put_json, []
+
+    def put_later(bucket: str, key: str, document: Mapping[str, Any]) -> str:
+        documents.append(json.dumps(document))
+        if len(documents) == 1:
+            raise StorageError("timed out")
+        return put_json(bucket, key, document)
+
+    monkeypatch.setattr(world.storage, "put_json", put_later)
+    job = world.job()
+    world.script(reply("9999"), reply())
+    for _ in range(3):
+        world.run(job)
+    assert (2, 1) == (len(documents), len(set(documents)))
 
 
 def test_a_redis_that_is_away_for_a_moment_after_a_paid_reply_does_not_cost_another(
