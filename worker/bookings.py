@@ -47,18 +47,26 @@ redis.call('RPUSH', string.sub(kept, 1, cut - 1), string.sub(kept, cut + 1))
 return 1
 """
 
+# Any worker's renewal is the fleet's beat. When none came for `grace_s`, nobody could renew: `steady` begins anew.
 _RENEW = """
+local by_time, steady = unpack(KEYS)
 local time = redis.call('TIME')
-for _, tag in ipairs(ARGV) do
-    redis.call('ZADD', KEYS[1], 'XX', time[1] + time[2] / 1000000, tag)
-end
+local now = time[1] + time[2] / 1000000
+local beat = redis.call('HGET', steady, 'beat')
+if not beat or now - beat > tonumber(ARGV[1]) then redis.call('HSET', steady, 'since', string.format('%.6f', now)) end
+redis.call('HSET', steady, 'beat', string.format('%.6f', now))
+for i = 2, #ARGV do redis.call('ZADD', by_time, 'XX', now, ARGV[i]) end
 """
 
+# Looked at here, not by whoever asks: a frozen Redis carries out what was asked of it before, once it goes on.
 _RESTORE = """
-local booked, by_time = unpack(KEYS)
+local booked, by_time, steady = unpack(KEYS)
+local lease_s, limit, grace_s = unpack(ARGV)
 local time = redis.call('TIME')
-local oldest = time[1] + time[2] / 1000000 - ARGV[1]
-local lapsed = redis.call('ZRANGEBYSCORE', by_time, '-inf', oldest, 'LIMIT', 0, ARGV[2])
+local now = time[1] + time[2] / 1000000
+local beat, since = unpack(redis.call('HMGET', steady, 'beat', 'since'))
+if not beat or now - beat > tonumber(grace_s) or now - since < tonumber(grace_s) then return 0 end
+local lapsed = redis.call('ZRANGEBYSCORE', by_time, '-inf', now - lease_s, 'LIMIT', 0, limit)
 for i = #lapsed, 1, -1 do
     local kept = redis.call('HGET', booked, lapsed[i])
     if kept then
@@ -96,6 +104,7 @@ class Bookings:
     ) -> None:
         self._broker = broker
         self._lease_s = lease_s
+        self._grace_s = lease_s / 2
         self._deadline_s = deadline_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -136,15 +145,15 @@ class Bookings:
             tags = [tag for tag, since in self._taken.items() if since > oldest]
         for tag, end in unsaid.items():
             self._say(tag, end)
-        if tags:
-            self._renew(keys=[keys.BOOKED_BY_TIME], args=tags)
+        self._renew(keys=[keys.BOOKED_BY_TIME, keys.BOOKED_STEADY], args=[self._grace_s, *tags])
 
     def restore_lapsed(self, limit: int = 200) -> int:
         """Put at most `limit` messages whose worker has died back on their queues; returns how many were.
 
+        None while Redis was away for half a lease, and for half a lease after: what has lapsed then is still worked on.
         Raises StoreError.
         """
-        return int(self._restore(keys=_KEYS, args=[self._lease_s, limit]))
+        return int(self._restore(keys=[*_KEYS, keys.BOOKED_STEADY], args=[self._lease_s, limit, self._grace_s]))
 
     def _end(self, tag: str, end: _End) -> None:
         with self._lock:

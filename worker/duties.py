@@ -18,9 +18,8 @@ class Duties(bootsteps.StartStopStep):
 
     def start(self, _worker: WorkController) -> None:
         """Called once, before anything is consumed."""
-        heartbeat = Heartbeat(services(), consumes=True)
-        heartbeat.start()
-        Housekeeping(services(), heartbeat).start()
+        Heartbeat(services(), consumes=True).start()
+        Housekeeping(services()).start()
 
 
 @worker_shutdown.connect

@@ -33,7 +33,6 @@ class Heartbeat:
         self._services = services
         self._consumes = consumes
         self._every_s = services.settings.visibility_timeout_s / RENEWALS_A_LEASE
-        self._unsteady_at = time.monotonic()
         self._waiting_since: float | None = None
         self._ending_since: float | None = None
 
@@ -41,18 +40,11 @@ class Heartbeat:
         """Beat from now until the process ends."""
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
-    @property
-    def steady_s(self) -> float:
-        """For how long every renewal has reached Redis: what lapsed meanwhile has no living owner."""
-        return time.monotonic() - self._unsteady_at
-
     def beat(self) -> None:
         """Renew everything, and look whether this process still does its work."""
         bookings = self._services.bookings
         renewals = [self._services.leases.renew, *([bookings.renew] if bookings else [])]
         missed = [renew for renew in renewals if not _is_done(renew)]  # each is done, whatever became of the other
-        if missed:
-            self._unsteady_at = time.monotonic()
         if self._ending_since is not None:
             self._end_hard()
         elif not missed:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hmt_pass.errors import StoreError
-from worker.heartbeat import Heartbeat
 from worker.lost_letters import LostLetters
 from worker.observe import log
 from worker.services import Services
@@ -31,9 +30,8 @@ class _Duty:
 class Housekeeping:
     """Does each duty in its turn. A duty that Redis refuses is tried again in its next turn; the others go on."""
 
-    def __init__(self, services: Services, heartbeat: Heartbeat, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, services: Services, clock: Callable[[], float] = time.monotonic) -> None:
         self._services = services
-        self._heartbeat = heartbeat
         self._clock = clock
         lease_s = services.settings.visibility_timeout_s
         self._lease_s = lease_s
@@ -71,12 +69,10 @@ class Housekeeping:
         self._services.delayed.move_due()
 
     def _restore(self) -> None:
-        """Not soon after Redis was away: nobody could renew, and what seems to have lapsed is still worked on."""
         bookings = self._services.bookings
-        if bookings and self._heartbeat.steady_s > self._lease_s / 2:
-            restored = bookings.restore_lapsed()
-            if restored:
-                log.warning("bookings.restored", messages=restored)
+        restored = bookings.restore_lapsed() if bookings else 0
+        if restored:
+            log.warning("bookings.restored", messages=restored)
 
     def _tidy(self) -> None:
         LostLetters(self._services).write_anew()

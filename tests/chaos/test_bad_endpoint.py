@@ -57,7 +57,7 @@ def test_a_storm_of_everything_loses_no_job_and_buys_none_that_is_known_again(wo
     world.fleet.start(2)
     world.enqueue(world.size(60, 1000))
 
-    recovery_s = world.drain(120)
+    recovery_s = world.drain(300)
 
     findings = world.audit("endpoint: a storm of everything", recovery_s, faults=count_faults(world))
     assert [] == findings.violations

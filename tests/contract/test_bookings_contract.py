@@ -27,7 +27,11 @@ def clock() -> Clock:
 
 @pytest.fixture
 def bookings(store: Store, clock: Clock) -> Bookings:
-    return Bookings(store, LEASE_S, DEADLINE_S, clock)
+    """Those of one process of a fleet that has been at work for long."""
+    found = Bookings(store, LEASE_S, DEADLINE_S, clock)
+    found.renew()
+    store.hset(keys.BOOKED_STEADY, "since", 1.0)
+    return found
 
 
 def take(store: Store, tag: str) -> list[str] | None:
@@ -147,6 +151,43 @@ def test_a_round_restores_as_many_as_it_is_told(store: Store, bookings: Bookings
         take(store, tag)
         age(store, tag, LEASE_S + 1)
     assert [2, 2, 1, 0] == [bookings.restore_lapsed(2) for _ in range(4)]
+
+
+def let_redis_stand_still(store: Store, seconds: float) -> None:
+    """As if no renewal of any worker had come for so long."""
+    store.hset(keys.BOOKED_STEADY, "beat", float(store.hget(keys.BOOKED_STEADY, "beat") or 0) - seconds)
+
+
+def test_what_was_asked_of_a_redis_before_it_stood_still_restores_nothing_when_it_goes_on(
+    store: Store, bookings: Bookings
+) -> None:
+    leave_a_lapsed_booking(store)
+    let_redis_stand_still(store, LEASE_S / 2 + 1)
+    assert 0 == bookings.restore_lapsed()
+
+
+def test_nothing_is_restored_until_the_living_have_renewed_for_half_a_lease(store: Store, bookings: Bookings) -> None:
+    leave_a_lapsed_booking(store)
+    let_redis_stand_still(store, LEASE_S / 2 + 1)
+    Bookings(store, LEASE_S, DEADLINE_S).renew()  # any worker's, one without a message too
+    assert 0 == bookings.restore_lapsed()
+    since = float(store.hget(keys.BOOKED_STEADY, "since") or 0)
+    store.hset(keys.BOOKED_STEADY, "since", since - LEASE_S / 2 - 1)
+    assert 1 == bookings.restore_lapsed()
+
+
+def test_a_fleet_that_begins_restores_nothing_at_once(store: Store) -> None:
+    leave_a_lapsed_booking(store)
+    first = Bookings(store, LEASE_S, DEADLINE_S)
+    assert 0 == first.restore_lapsed()
+    first.renew()
+    assert 0 == first.restore_lapsed()
+
+
+def leave_a_lapsed_booking(store: Store) -> None:
+    store.lpush("hmt_pass", "one")
+    take(store, "tag")
+    age(store, "tag", LEASE_S + 1)
 
 
 @pytest.mark.parametrize(("end", "left"), [("acknowledge", []), ("give_back", ["one"])])

@@ -80,16 +80,6 @@ def test_a_broker_that_is_silent_does_not_keep_claims_from_being_renewed(
     assert ["claims"] == renewed
 
 
-def test_time_is_steady_from_the_last_beat_that_was_missed(world: World, heartbeat: Heartbeat, time: Time) -> None:
-    world.services.booked.taken("tag")
-    time.now_s += 40
-    assert 40 == heartbeat.steady_s
-    world.server.connected = False
-    heartbeat.beat()
-    time.now_s += 5
-    assert 5 == heartbeat.steady_s
-
-
 def test_a_stuck_job_ends_the_worker_warmly_with_every_stack_in_the_log(
     world: World, heartbeat: Heartbeat, time: Time, signals: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
