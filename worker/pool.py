@@ -6,14 +6,15 @@ and the worker one message poorer, until it is deaf; and a cold shutdown waits f
 Written against celery 5.7.0; tests/contract/test_pool_contract.py fails when what it builds on has changed.
 """
 
+import faulthandler
 import os
-import threading
+import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from celery.concurrency import thread as celery_threads
 from celery.concurrency.base import apply_target
-from celery.platforms import EX_FAILURE
 from celery.worker import state
 from celery.worker.request import Request
 from celery.worker.state import task_ready
@@ -28,6 +29,10 @@ _ApplyResult: Any = celery_threads.ApplyResult  # type: ignore[attr-defined]  # 
 _TaskPool: Any = celery_threads.TaskPool
 _state: Any = state
 COLD_SHUTDOWN_S = 2.0  # to close connections and write the log
+STUCK_SHUTDOWN_S = 4.0  # for celery's own part of it, which has locked itself up if it takes longer
+
+
+_STDERR, _NOWHERE = 2, os.open(os.devnull, os.O_WRONLY)  # numbers, for a timer that knows no Python
 
 
 class Running(_ApplyResult):  # type: ignore[misc]  # see above
@@ -44,6 +49,23 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  celery's
         super().__init__(*args, **options)
         self._turns = LaneTurns()
+        self._begins_no_more = False
+
+    def on_start(self) -> None:
+        """Have SIGQUIT end the process even if celery's handler never returns.
+
+        The handler runs in the thread that consumes, between any two of its steps, and waits for ever for a lock which
+        that thread was holding just then. The end comes from a timer that needs no lock, with every stack on stderr.
+        """
+        handle = signal.getsignal(signal.SIGQUIT)
+        if not callable(handle):
+            return
+
+        def end(number: int, frame: FrameType | None) -> None:
+            faulthandler.dump_traceback_later(STUCK_SHUTDOWN_S, exit=True, file=_STDERR)
+            handle(number, frame)
+
+        signal.signal(signal.SIGQUIT, end)
 
     def on_apply(
         self,
@@ -57,7 +79,11 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
         """Run one job; whatever comes of it, its message and its place in the pool are given back."""
         request: Request | None = getattr(callback, "__self__", None)
         self._turns.put(_lane_of(request), lambda: _run(request, target, args or (), kwargs, callback, accept_callback))
-        return Running(self.executor.submit(self._turns.take_one))
+        return Running(self.executor.submit(self._take_one))
+
+    def _take_one(self) -> None:
+        if not self._begins_no_more:
+            self._turns.take_one()
 
     def terminate_job(self, _pid: int, _signal: object = None) -> None:
         """Nothing: the message of a job whose call is under way comes back when its lease has lapsed."""
@@ -70,11 +96,13 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
             super().on_stop()
 
     def on_terminate(self) -> None:
-        """Let the process end without waiting for the calls that are under way: the interpreter would join them."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        end = threading.Timer(COLD_SHUTDOWN_S, os._exit, (EX_FAILURE,))
-        end.daemon = True
-        end.start()
+        """Let the process end without waiting for the calls that are under way: the interpreter would join them.
+
+        celery asks for it in the handler of a signal. Shutting the executor down there would wait for its lock, which
+        `submit` may hold (2 of 45 workers that got SIGQUIT as messages came in hung for ever).
+        """
+        self._begins_no_more = True
+        faulthandler.dump_traceback_later(COLD_SHUTDOWN_S, exit=True, file=_NOWHERE)
 
 
 def _lane_of(request: Request | None) -> Lane:

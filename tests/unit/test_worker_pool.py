@@ -8,9 +8,8 @@ from fakes import World, message_of
 
 from hmt_pass.errors import StoreError
 from hmt_pass.job import Job
-from local.stage import until
 from worker.claims import MAX_DEATHS
-from worker.pool import ThreadPool
+from worker.pool import COLD_SHUTDOWN_S, STUCK_SHUTDOWN_S, ThreadPool
 
 FAILED, RETVAL, RUNTIME = 0, "the return value", 0.1
 
@@ -49,12 +48,16 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
-def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The codes with which the process would have ended."""
-    codes: list[int] = []
-    monkeypatch.setattr("worker.pool.os._exit", codes.append)
-    monkeypatch.setattr("worker.pool.COLD_SHUTDOWN_S", 0.01)
-    return codes
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """After how many seconds the process would end, for each time that it was told to."""
+    told: list[float] = []
+
+    def note(after_s: float, *, exit: bool, file: object) -> None:  # noqa: A002  faulthandler's
+        assert (True, False) == (exit, file is None)
+        told.append(after_s)
+
+    monkeypatch.setattr("worker.pool.faulthandler", SimpleNamespace(dump_traceback_later=note))
+    return told
 
 
 @pytest.fixture
@@ -133,7 +136,7 @@ def raising_always(error: Exception) -> Any:  # noqa: ANN401  any function
 
 @pytest.mark.parametrize("how", ["SIGQUIT", "a second SIGQUIT"])
 def test_a_cold_shutdown_does_not_wait_for_a_call_that_is_under_way(
-    pool: ThreadPool, world: World, ends: list[int], monkeypatch: pytest.MonkeyPatch, how: str
+    pool: ThreadPool, world: World, ends: list[float], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     begun, may_end = Event(), Event()
 
@@ -153,11 +156,37 @@ def test_a_cold_shutdown_does_not_wait_for_a_call_that_is_under_way(
         pool.on_stop() if how == "SIGQUIT" else pool.on_terminate()
 
     assert (False, True) == (running.f.done(), waiting.f.cancelled())
-    assert until(lambda: ends == [1], 5.0)
+    assert [COLD_SHUTDOWN_S] == ends
     may_end.set()
 
 
-def test_a_warm_shutdown_waits_for_a_call_that_is_under_way(pool: ThreadPool, world: World, ends: list[int]) -> None:
+def test_a_cold_shutdown_waits_for_no_lock_that_the_interrupted_thread_may_hold(
+    pool: ThreadPool, ends: list[float]
+) -> None:
+    with pool.executor._shutdown_lock:  # noqa: SLF001  as in `submit`, when the signal comes
+        pool.on_terminate()
+    assert [COLD_SHUTDOWN_S] == ends
+
+
+def test_nothing_begins_once_a_cold_shutdown_was_asked_for(pool: ThreadPool, world: World, ends: list[float]) -> None:
+    called: list[str] = []
+    pool.on_terminate()
+    pool.on_apply(lambda: called.append("called"), (), {}, callback=FakeRequest(world.job()).on_success).wait(5)
+    assert ([], [COLD_SHUTDOWN_S]) == (called, ends)
+
+
+def test_sigquit_ends_the_process_although_celerys_handler_may_never_return(
+    pool: ThreadPool, ends: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers: list[Callable[..., object]] = [lambda *_: ends.append(0.0)]
+    monkeypatch.setattr("worker.pool.signal.getsignal", lambda _: handlers[-1])
+    monkeypatch.setattr("worker.pool.signal.signal", lambda _, handler: handlers.append(handler))
+    pool.on_start()
+    handlers[-1](3, None)
+    assert [STUCK_SHUTDOWN_S, 0.0] == ends
+
+
+def test_a_warm_shutdown_waits_for_a_call_that_is_under_way(pool: ThreadPool, world: World, ends: list[float]) -> None:
     request = FakeRequest(world.job())
     pool.on_apply(lambda: Event().wait(0.1) or (FAILED, RETVAL, RUNTIME), (), {}, callback=request.on_success)
     pool.on_stop()
