@@ -3,7 +3,7 @@
 celery deletes what it cannot decode and what names a task that it does not know, exits on a body that is no list, and
 takes a message without an id for a broken connection, for ever. Here all of them become dead letters.
 
-Written against celery 5.7.0; tests/contract/test_consumer_contract.py fails when what it builds on has changed.
+Written against celery 5.7.0; tests/contract/test_celery_contract.py fails when what it builds on has changed.
 """
 
 import time

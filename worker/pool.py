@@ -3,7 +3,7 @@
 In celery's, what escapes the tracer (a MemoryError, a SystemExit, a failing callback) leaves the message unacknowledged
 and the worker one message poorer, until it is deaf; and a cold shutdown waits for every call that is under way.
 
-Written against celery 5.7.0; tests/contract/test_pool_contract.py fails when what it builds on has changed.
+Written against celery 5.7.0; tests/contract/test_celery_contract.py fails when what it builds on has changed.
 """
 
 import faulthandler
@@ -30,8 +30,6 @@ _TaskPool: Any = celery_threads.TaskPool
 _state: Any = state
 COLD_SHUTDOWN_S = 2.0  # to close connections and write the log
 STUCK_SHUTDOWN_S = 4.0  # for celery's own part of it, which has locked itself up if it takes longer
-
-
 _STDERR, _NOWHERE = 2, os.open(os.devnull, os.O_WRONLY)  # numbers, for a timer that knows no Python
 
 

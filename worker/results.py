@@ -49,7 +49,7 @@ class Ours:
         self._storage = services.storage
         self._settings = services.settings
         self._photo: Source = {}
-        self._record: Mapping[str, Any] | None = None
+        self._record: Mapping[str, Any] = {}  # of this run's call
         self._kept = False
         self.outcome: dict[str, Any] = {"job_id": self.job.job_id, "state": str(claim.state)}
 
@@ -117,7 +117,7 @@ class Ours:
         """
         if reply.permit is None:
             raise EmptyReplyError
-        moment = answered_at or (self._record or {})["ended_at"]
+        moment = answered_at or self._record["ended_at"]
         document = documents.recognized(self.job, self._photo, reply, self._attempts(), moment)
         self._keep(document, window_s=self._settings.dedupe_window_s)
 

@@ -11,6 +11,7 @@ import celery
 import kombu
 import pytest
 import redis
+from celery.apps import worker as worker_app
 from celery.concurrency import base as pool_base
 from celery.concurrency.thread import ApplyResult, TaskPool
 from celery.worker.consumer import Consumer
@@ -69,6 +70,9 @@ def test_what_is_overridden_or_called_takes_the_same_arguments(function: Callabl
         (pool_base.apply_target, "callback(ret)"),
         (Request.execute_using_pool, "callback=self.on_success"),
         (TaskPool.on_stop, "self.executor.shutdown(cancel_futures=True)"),
+        (pool_base.BasePool.start, "self.on_start()"),
+        (worker_app.Worker.on_start, "self.install_platform_tweaks(self)"),  # the handler of SIGQUIT, before the pool's
+        (worker_app.on_cold_shutdown, "worker.consumer.pool.stop()"),
         (Consumer.create_task_handler, "strategy = strategies[type_]"),
         (Consumer.cancel_active_requests, "request.cancel(self.pool, emit_retry=emit_retry)"),
     ],
