@@ -202,7 +202,7 @@ def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **sett
         bookings=Bookings(store, chosen.visibility_timeout_s, chosen.deadline_s),
         queues=queues,
         delayed=delayed,
-        registry=Registry(store, queues, delayed, grace_s=2 * chosen.visibility_timeout_s),
+        registry=Registry(store, queues, delayed, chosen.visibility_timeout_s),
         dead_letters=DeadLetters(store),
         storage=cast("Any", storage),
         sender=Sender(chosen.send, cast("Any", storage)),

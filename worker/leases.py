@@ -27,12 +27,14 @@ class Leases:
         self, store: Store, lease_s: float, deadline_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.lease_ms = int(lease_s * 1000)
+        self._grace_s = lease_s / 2
         self._deadline_s = deadline_s
         self._clock = clock
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
         self._to_release: dict[str, _Held] = {}
         self._renew = store.register_script(scripts.RENEW)
+        self._beat = store.register_script(scripts.BEAT)
         self._release = store.register_script(scripts.RELEASE)
 
     def hold(self, token: str, job_id: str, *names: str) -> None:
@@ -61,15 +63,21 @@ class Leases:
         self._say(token, held)
 
     def renew(self) -> None:
-        """Release again what Redis did not hear of, and renew what is held and not overdue."""
+        """Release again what Redis did not hear of, and renew what is held and not overdue.
+
+        What lapsed while Redis was away is held again, unless another worker has claimed the job since.
+        """
         oldest = self._clock() - self._deadline_s
         with self._lock:
             unsaid = dict(self._to_release)
-            live = {token: list(held.names) for token, held in self._held.items() if held.since > oldest}
+            live = {
+                token: [keys.job(held.job_id), *held.names] for token, held in self._held.items() if held.since > oldest
+            }
         for token, held in unsaid.items():
             self._say(token, held)
         for token, names in live.items():
-            self._renew(keys=names, args=[token, self.lease_ms])
+            self._renew(keys=names, args=[token, self.lease_ms, keys.SUSPECT])
+        self._beat(keys=[keys.CLAIMS_STEADY], args=[self._grace_s])
 
     def overdue(self, slack_s: float = 0.0) -> list[str]:
         """The ids of the jobs that have made no progress for the deadline and `slack_s` more."""

@@ -29,12 +29,16 @@ _OPEN_STATES = {State.QUEUED, State.RUNNING, State.RETRYING}
 # One round at a time in the fleet. KEYS: lock, lanes. ARGV: owner, how long in ms.
 _LOCK = "return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0"
 
-# The jobs of a lane that were overtaken `grace_s` ago. `is_empty`: nothing waits in its queue.
+# The jobs of a lane that were overtaken `grace_s` ago. `is_empty`: nothing waits in its queue. No job while claims may
+# have lapsed that living workers could not renew, nor for half a lease (`steady_s`) after it: nobody seems to have
+# them then.
 _OVERTAKEN = """
-local open, frontier = unpack(KEYS)
-local lane, is_empty, grace_s, limit = unpack(ARGV)
+local open, frontier, steady = unpack(KEYS)
+local lane, is_empty, grace_s, steady_s, limit = unpack(ARGV)
 local time = redis.call('TIME')
 local horizon = time[1] + time[2] / 1000000
+local beat, since = unpack(redis.call('HMGET', steady, 'beat', 'since'))
+if not beat or horizon - beat > tonumber(steady_s) or horizon - since < tonumber(steady_s) then return {} end
 if is_empty ~= '1' then horizon = math.min(horizon, tonumber(redis.call('HGET', frontier, lane) or 0)) end
 return redis.call('ZRANGEBYSCORE', open, '-inf', horizon - grace_s, 'LIMIT', 0, limit)
 """
@@ -55,12 +59,15 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All open jobs. `grace_s`: how long after it was overtaken a job counts as lost. Methods raise StoreError."""
+    """All open jobs. Methods raise StoreError.
+
+    A job counts as lost two leases after it was overtaken, and only while the fleet's renewals come without a gap.
+    """
 
     store: Store
     queues: Queues
     delays: Delays
-    grace_s: float
+    lease_s: float
 
     def reconcile(self, worker: str, every_s: float) -> list[str]:
         """Write the messages that the broker has lost; returns the ids of their jobs. At most once in `every_s`."""
@@ -81,8 +88,9 @@ class Registry:
 
     def _overtaken(self, lane: Lane) -> list[str]:
         is_empty = int(self.queues.waiting(lane.queue) == 0)
-        names = [keys.open_jobs(lane), keys.FRONTIER]
-        found = self.store.eval(_OVERTAKEN, len(names), *names, lane, is_empty, self.grace_s, BATCH)
+        names = [keys.open_jobs(lane), keys.FRONTIER, keys.CLAIMS_STEADY]
+        times = (2 * self.lease_s, self.lease_s / 2)
+        found = self.store.eval(_OVERTAKEN, len(names), *names, lane, is_empty, *times, BATCH)
         return [str(job_id) for job_id in found]
 
     def _is_written_anew(self, lane: Lane, job_id: str) -> bool:

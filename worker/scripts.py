@@ -136,10 +136,30 @@ local open = redis.call('HGET', job, 'lane') == 'bulk' and bulk or interactive
 redis.call('ZADD', open, time[1] + time[2] / 1000000, ARGV[1])
 """
 
+# A lease that lapsed while Redis was away, and that nobody has taken since, is ours again: the job still runs here. Not
+# so the leave to run a suspect, which another one may have had meanwhile.
 RENEW = """
-for _, lease in ipairs(KEYS) do
-    if redis.call('GET', lease) == ARGV[1] then redis.call('PEXPIRE', lease, ARGV[2]) end
+local job, token, lease_ms, suspect = KEYS[1], unpack(ARGV)
+local known = redis.call('HMGET', job, 'state', 'claimed_by')
+local runs_here = known[1] == 'running' and known[2] == token
+for i = 2, #KEYS do
+    local holder = redis.call('GET', KEYS[i])
+    if holder == token then
+        redis.call('PEXPIRE', KEYS[i], lease_ms)
+    elseif not holder and runs_here and KEYS[i] ~= suspect then
+        redis.call('SET', KEYS[i], token, 'PX', lease_ms)
+    end
 end
+"""
+
+# Any worker's renewal is the fleet's beat. When none came for `grace_s`, nobody could renew: `steady` begins anew.
+BEAT = """
+local steady, grace_s = KEYS[1], tonumber(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local beat = redis.call('HGET', steady, 'beat')
+if not beat or now - beat > grace_s then redis.call('HSET', steady, 'since', string.format('%.6f', now)) end
+redis.call('HSET', steady, 'beat', string.format('%.6f', now))
 """
 
 LOOK = """

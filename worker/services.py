@@ -94,7 +94,7 @@ def build(settings: Settings) -> Services:
         bookings=broker.bookings,
         queues=broker.queues,
         delayed=broker.delayed,
-        registry=Registry(store, broker.queues, broker.delayed, grace_s=2 * settings.visibility_timeout_s),
+        registry=Registry(store, broker.queues, broker.delayed, settings.visibility_timeout_s),
         dead_letters=broker.dead_letters,
         storage=storage,
         sender=Sender(settings.send, storage),

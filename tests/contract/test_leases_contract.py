@@ -75,6 +75,50 @@ def test_another_workers_claim_is_not_renewed(store: Store, leases: Leases, clai
     assert store.pttl(keys.claim("mine")) <= 200
 
 
+def test_a_claim_that_lapsed_while_redis_was_away_is_held_again(store: Store, leases: Leases, claims: Claims) -> None:
+    claims.look(claims.claim(JOB), "5a")
+    lapse(store, JOB)
+    store.delete(keys.content_claim("5a", 0))
+
+    leases.renew()
+
+    with pytest.raises(SnoozedError, match="claimed by another worker"):
+        claims.claim(JOB)
+    assert store.pttl(keys.content_claim("5a", 0)) > 29_000
+
+
+def test_a_lapsed_claim_is_not_held_again_once_another_worker_has_had_the_job(
+    store: Store, leases: Leases, claims: Claims
+) -> None:
+    claims.claim(JOB)
+    lapse(store, JOB)
+    other = Claims(store, Leases(store, 30.0, DEADLINE_S), worker="b-host:2", receipt_ttl_s=60)
+    other.release(other.claim(JOB))
+
+    leases.renew()
+
+    assert not store.exists(keys.claim("mine"))
+
+
+def test_a_claim_on_a_job_that_runs_no_more_is_not_held_again(store: Store, leases: Leases, claims: Claims) -> None:
+    claim = claims.claim(JOB)
+    claims.waits("mine", State.RETRYING, "unanswered", claim=claim)
+    lapse(store, JOB)
+
+    leases.renew()
+
+    assert not store.exists(keys.claim("mine"))
+
+
+def test_the_leave_to_run_a_suspect_alone_is_not_taken_again(store: Store, leases: Leases, claims: Claims) -> None:
+    claims.claim(JOB)
+    lapse(store, JOB)
+
+    leases.renew()
+
+    assert not store.exists(keys.SUSPECT)
+
+
 def test_an_overdue_claim_is_renewed_no_more_and_named(
     store: Store, leases: Leases, claims: Claims, clock: Clock
 ) -> None:

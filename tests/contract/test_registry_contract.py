@@ -20,7 +20,8 @@ from worker.leases import Leases
 from worker.queues import RedisQueues
 from worker.registry import Registry
 
-GRACE_S = 120.0
+LEASE_S = 60.0
+GRACE_S = 2 * LEASE_S
 LONG_AGO_S = GRACE_S + 60
 
 
@@ -37,7 +38,8 @@ class Fleet:
     def __post_init__(self) -> None:
         self.queues, self.delayed = RedisQueues(self.store), Delayed(self.store)
         self.claims = Claims(self.store, Leases(self.store, 30.0, 90.0), "a-host:1", receipt_ttl_s=60)
-        self.registry = Registry(self.store, self.queues, self.delayed, GRACE_S)
+        self.registry = Registry(self.store, self.queues, self.delayed, LEASE_S)
+        self.beat(since_s=LEASE_S)
 
     def accept(self, name: str, *, ago_s: float = LONG_AGO_S, lane: str = "interactive") -> Job:
         """Register a job as the producer does; its message is lost unless somebody publishes it."""
@@ -47,6 +49,12 @@ class Fleet:
         self.store.eval(_REGISTER, len(names), *names, *values)
         self.let_pass(job, ago_s)
         return job
+
+    def beat(self, *, since_s: float) -> None:
+        """The fleet's renewals have come without a gap for so long."""
+        Leases(self.store, LEASE_S, 90.0).renew()
+        began = float(self.store.hget(keys.CLAIMS_STEADY, "beat") or 0) - since_s
+        self.store.hset(keys.CLAIMS_STEADY, "since", began)
 
     def publish(self, job: Job) -> None:
         self.queues.publish(message_of(job))
@@ -129,6 +137,29 @@ def test_a_claimed_job_is_not_lost(fleet: Fleet) -> None:
     job = fleet.accept("mine")
     fleet.claims.claim(job)
     fleet.let_pass(job, LONG_AGO_S)
+    assert [] == fleet.reconcile()
+
+
+def test_nothing_counts_as_lost_while_claims_may_have_lapsed_that_nobody_could_renew(fleet: Fleet) -> None:
+    fleet.accept("lost")
+    fleet.beat(since_s=LEASE_S / 2 - 5)
+    assert [] == fleet.reconcile()
+    fleet.beat(since_s=LEASE_S / 2 + 5)
+    assert ["lost"] == fleet.reconcile()
+
+
+def test_nothing_counts_as_lost_while_no_worker_renews(fleet: Fleet) -> None:
+    fleet.accept("lost")
+    fleet.store.hincrbyfloat(keys.CLAIMS_STEADY, "beat", -LEASE_S)
+    assert [] == fleet.reconcile()
+    fleet.store.delete(keys.CLAIMS_STEADY)
+    assert [] == fleet.reconcile()
+
+
+def test_a_gap_in_the_fleets_renewals_is_noticed_by_the_next_one(fleet: Fleet) -> None:
+    fleet.accept("lost")
+    fleet.store.hincrbyfloat(keys.CLAIMS_STEADY, "beat", -LEASE_S)
+    Leases(fleet.store, LEASE_S, 90.0).renew()
     assert [] == fleet.reconcile()
 
 
