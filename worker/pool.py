@@ -29,7 +29,7 @@ _ApplyResult: Any = celery_threads.ApplyResult  # type: ignore[attr-defined]  # 
 _TaskPool: Any = celery_threads.TaskPool
 _state: Any = state
 COLD_SHUTDOWN_S = 2.0  # to close connections and write the log
-STUCK_SHUTDOWN_S = 4.0  # for celery's own part of it, which has locked itself up if it takes longer
+STUCK_SHUTDOWN_S = 4.0  # for the thread that consumes to notice, which looks twice a second
 _STDERR, _NOWHERE = 2, os.open(os.devnull, os.O_WRONLY)  # numbers, for a timer that knows no Python
 
 
@@ -50,20 +50,20 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
         self._begins_no_more = False
 
     def on_start(self) -> None:
-        """Have SIGQUIT end the process even if celery's handler never returns.
+        """Have SIGQUIT ask for a cold shutdown and do no more, instead of celery's handler, which carries it out.
 
-        The handler runs in the thread that consumes, between any two of its steps, and waits for ever for a lock which
-        that thread was holding just then. The end comes from a timer that needs no lock, with every stack on stderr.
+        A handler runs in the thread that consumes, between any two of its steps. celery's would wait for ever for a
+        lock that this thread was holding just then, py-amqp's for one as it wrote to the broker. Ours leaves the work
+        to that thread's next step. Should it not come, a timer that needs no lock ends the process, with every stack on
+        stderr.
         """
-        handle = signal.getsignal(signal.SIGQUIT)
-        if not callable(handle):
-            return
+        signal.signal(signal.SIGQUIT, self._ask_for_the_end)
 
-        def end(number: int, frame: FrameType | None) -> None:
-            faulthandler.dump_traceback_later(STUCK_SHUTDOWN_S, exit=True, file=_STDERR)
-            handle(number, frame)
-
-        signal.signal(signal.SIGQUIT, end)
+    def _ask_for_the_end(self, _number: int, _frame: FrameType | None) -> None:
+        faulthandler.dump_traceback_later(STUCK_SHUTDOWN_S, exit=True, file=_STDERR)
+        os.write(_STDERR, b"worker: cold shutdown\n")
+        self._begins_no_more = True
+        _state.should_terminate = True
 
     def on_apply(
         self,
@@ -96,8 +96,8 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
     def on_terminate(self) -> None:
         """Let the process end without waiting for the calls that are under way: the interpreter would join them.
 
-        celery asks for it in the handler of a signal. Shutting the executor down there would wait for its lock, which
-        `submit` may hold (2 of 45 workers that got SIGQUIT as messages came in hung for ever).
+        After a second SIGINT celery asks for it in the handler of a signal. Shutting the executor down there would wait
+        for its lock, which `submit` may hold.
         """
         self._begins_no_more = True
         faulthandler.dump_traceback_later(COLD_SHUTDOWN_S, exit=True, file=_NOWHERE)

@@ -14,8 +14,10 @@ import redis
 from celery.apps import worker as worker_app
 from celery.concurrency import base as pool_base
 from celery.concurrency.thread import ApplyResult, TaskPool
+from celery.worker import WorkController, loops
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
+from celery.worker.state import maybe_shutdown
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
@@ -72,6 +74,9 @@ def test_what_is_overridden_or_called_takes_the_same_arguments(function: Callabl
         (TaskPool.on_stop, "self.executor.shutdown(cancel_futures=True)"),
         (pool_base.BasePool.start, "self.on_start()"),
         (worker_app.Worker.on_start, "self.install_platform_tweaks(self)"),  # the handler of SIGQUIT, before the pool's
+        (loops.asynloop, "state.maybe_shutdown()"),  # how the pool's own is heard
+        (maybe_shutdown, "raise WorkerTerminate(should_terminate)"),
+        (WorkController.start, "except WorkerTerminate:\n            self.terminate()"),
         (worker_app.on_cold_shutdown, "worker.consumer.pool.stop()"),
         (Consumer.create_task_handler, "strategy = strategies[type_]"),
         (Consumer.cancel_active_requests, "request.cancel(self.pool, emit_retry=emit_retry)"),

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery.exceptions import WorkerTerminate
+from celery.worker.state import maybe_shutdown
 from fakes import World, message_of
 
 from hmt_pass.errors import StoreError
@@ -175,15 +177,20 @@ def test_nothing_begins_once_a_cold_shutdown_was_asked_for(pool: ThreadPool, wor
     assert ([], [COLD_SHUTDOWN_S]) == (called, ends)
 
 
-def test_sigquit_ends_the_process_although_celerys_handler_may_never_return(
-    pool: ThreadPool, ends: list[float], monkeypatch: pytest.MonkeyPatch
+def test_sigquit_asks_for_a_cold_shutdown_and_sees_to_it_that_it_comes(
+    pool: ThreadPool, world: World, ends: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handlers: list[Callable[..., object]] = [lambda *_: ends.append(0.0)]
-    monkeypatch.setattr("worker.pool.signal.getsignal", lambda _: handlers[-1])
+    handlers: list[Callable[..., object]] = []
     monkeypatch.setattr("worker.pool.signal.signal", lambda _, handler: handlers.append(handler))
+    monkeypatch.setattr("celery.worker.state.should_terminate", None)
     pool.on_start()
+    maybe_shutdown()
     handlers[-1](3, None)
-    assert [STUCK_SHUTDOWN_S, 0.0] == ends
+    with pytest.raises(WorkerTerminate):
+        maybe_shutdown()  # what the loop does between two steps
+    called: list[str] = []
+    pool.on_apply(lambda: called.append("called"), (), {}, callback=FakeRequest(world.job()).on_success).wait(5)
+    assert ([], [STUCK_SHUTDOWN_S]) == (called, ends)
 
 
 def test_a_warm_shutdown_waits_for_a_call_that_is_under_way(pool: ThreadPool, world: World, ends: list[float]) -> None:
