@@ -4,6 +4,9 @@ import json
 import re
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
@@ -102,11 +105,11 @@ class Client:
                 session = self._session()
                 request = session.prepare_request(requests.Request("POST", self._url, **content))
                 with session.send(request, timeout=timeout_s, **self._environment) as response:
-                    status, body = response.status_code, _read(response)
+                    status, body, date = response.status_code, _read(response), response.headers.get("Date")
         except OSError as error:  # the base of all that requests and sockets raise
             problem = _problem(error)
         else:
-            return _reply(status, body)
+            return replace(_reply(status, body), clock_skew_s=_clock_skew_s(date))
         raise self._error(problem, exchange)
 
     def _session(self) -> requests.Session:
@@ -179,6 +182,14 @@ def _reply(http_status: int, body: bytes) -> Reply:
         return Reply.from_wire(parsed)
     except ValueError as error:
         raise UnreadableReplyError(http_status, str(error)) from None
+
+
+def _clock_skew_s(date: str | None) -> float | None:
+    """How far the clock that wrote an HTTP date is ahead of ours; exact to a second or two."""
+    try:
+        return (parsedate_to_datetime(date or "") - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):  # no date, or one without a zone
+        return None
 
 
 def _problem(error: OSError) -> str:

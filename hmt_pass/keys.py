@@ -1,8 +1,17 @@
 """Every Redis key of the system, in one place. Producer and worker share the job's keys."""
 
 HOLD = "hmt_pass:hold"
+LAST_HOLD = "hmt_pass:hold:last"
 RELEASED_AT = "hmt_pass:hold:released_at"
-PAUSE = "hmt_pass:pause"
+FAILURES = "hmt_pass:calls:failures"
+FAILING = "hmt_pass:calls:failing"
+RATE = "hmt_pass:calls:rate"
+IN_FLIGHT = "hmt_pass:calls:in_flight"
+TALLY = "hmt_pass:books:tally"
+SPEND = "hmt_pass:books:spend"
+LEDGER = "hmt_pass:books:ledger"
+LEDGER_ARCHIVED = "hmt_pass:books:ledger:archived"
+LEDGER_KEEPER = "hmt_pass:books:ledger:keeper"
 DELAYED = "hmt_pass:delayed"
 DELAYED_MESSAGES = "hmt_pass:delayed:messages"
 DEAD_LETTERS = "hmt_pass:dead_letters"
@@ -17,6 +26,16 @@ CLAIMS_STEADY = "hmt_pass:claims:steady"
 FRONTIER = "hmt_pass:open:frontier"
 RECONCILER = "hmt_pass:reconciler"
 SUSPECT = "hmt_pass:suspect"
+
+
+def incident(name: str) -> str:
+    """Set with expiry: the jobs that died of what opened a hold."""
+    return f"hmt_pass:incident:{name}"
+
+
+def spend(period: str) -> str:
+    """Hash with expiry: calls, charges and savings of a day (2026-11-26) or month (2026-11) of the vendor's."""
+    return f"{SPEND}:{period}"
 
 
 def open_jobs(lane: str) -> str:

@@ -141,7 +141,8 @@ class Reply:
 
     `charge` is 1 when the call was charged, 2 when not, None when the answer does not say. `image` names the parameter
     that a code 1004 or 1013-1016 speaks of, `reason` explains 1002 and 1008. `permit` is None when the answer has none
-    of its seven fields. `raw` is the whole body.
+    of its seven fields. `raw` is the whole body. `clock_skew_s` is how far the endpoint's clock is ahead of
+    ours, by its `Date` header, None without one.
     """
 
     code: str
@@ -153,6 +154,7 @@ class Reply:
     image_id: str = ""
     permit: Permit | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    clock_skew_s: float | None = field(default=None, compare=False)
 
     @classmethod
     def from_wire(cls, body: Mapping[str, Any]) -> Self:

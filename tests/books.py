@@ -3,6 +3,7 @@
 import email.policy
 import hashlib
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -34,13 +35,18 @@ class Line:
     image_sha256: str
     code: str
     charged: bool
+    at_s: float
 
 
 @dataclass
 class Books:
-    """`script` holds the codes of the next answers, 0000 when it is empty; each answer takes `latency_s`."""
+    """`script` holds the codes of the next answers, 0000 when it is empty; each answer takes `latency_s`.
+
+    More than `allowed_per_s` calls within a second are answered 1009.
+    """
 
     script: deque[str] = field(default_factory=deque)
+    allowed_per_s: float = math.inf
     latency_s: float = 0.0
     lines: list[Line] = field(default_factory=list)
     url: str = ""
@@ -55,12 +61,19 @@ class Books:
         """Whose calls came, in order."""
         return [line.sequence_id.rpartition("-")[0] for line in self.lines]
 
+    def _next(self) -> Code:
+        return Code(self.script.popleft() if self.script else "0000")
+
+    def _is_too_much(self, now_s: float) -> bool:
+        return sum(line.at_s > now_s - 1 and line.code != "1009" for line in self.lines) >= self.allowed_per_s
+
     def answer(self, fields: dict[str, bytes]) -> bytes:
         with self._lock:
-            code = Code(self.script.popleft() if self.script else "0000")
+            now_s = time.monotonic()
+            code = Code.RATE_EXCEEDED if self._is_too_much(now_s) else self._next()
             charged = code is Code.OK
             digest = hashlib.sha256(fields.get("file", b"")).hexdigest()
-            self.lines.append(Line(fields["sequence_id"].decode(), digest, code.value, charged))
+            self.lines.append(Line(fields["sequence_id"].decode(), digest, code.value, charged, now_s))
             number = len(self.lines)
         time.sleep(self.latency_s)
         body = {

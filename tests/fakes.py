@@ -6,7 +6,7 @@ tests/contract holds FakeStorage and the fake Store to what the real ones do.
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -26,7 +26,9 @@ from hmt_pass.producer import Producer
 from hmt_pass.status import Status
 from hmt_pass.store import Store
 from tasks.recognize import recognize
+from worker.archive import Archive
 from worker.bookings import Bookings
+from worker.calls import Calls
 from worker.claims import Claims
 from worker.dead_letters import DeadLetters
 from worker.delayed import Delayed
@@ -34,6 +36,8 @@ from worker.documents import Document
 from worker.envelope import TaskMessage
 from worker.hold import Hold
 from worker.leases import Leases
+from worker.ledger import Ledger
+from worker.limits import Limits
 from worker.outcomes import DeadLetteredError
 from worker.queues import RedisQueues
 from worker.registry import Registry
@@ -41,9 +45,11 @@ from worker.retry import RetryPolicy
 from worker.sending import Sender
 from worker.services import Services
 from worker.settings import Settings
+from worker.spend import Spend
 from worker.storage import Photo
 
 BUCKET = "photos"
+PROCESS = "a-host:1:a-process"
 VERSIONED = "versioned-photos"
 API_SECRET = "the-secret-of-the-account"
 PERMIT = {
@@ -136,12 +142,22 @@ class FakeStorage:
         return f"https://s3.example/{image.bucket}/{image.key}?{version}X-Amz-Signature=0123456789abcdef"
 
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
+        return self.put_text(bucket, key, json.dumps(document, ensure_ascii=False))
+
+    def put_text(self, bucket: str, key: str, text: str) -> str:
         if self.put_error:
             raise self.put_error
         if bucket not in self.buckets:
             raise StorageError(f"s3://{bucket}")
-        self.put(bucket, key, json.dumps(document, ensure_ascii=False).encode())
+        self.put(bucket, key, text.encode())
         return f"s3://{bucket}/{key}"
+
+    def get_text(self, bucket: str, key: str, max_bytes: int = 64 << 20) -> str:
+        return self.get(ImageRef(bucket, key), max_bytes).body.decode()
+
+    def keys(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
+        names = sorted(key for held, key in self.objects if held == bucket)
+        return (key for key in names if key.startswith(prefix) and key > after)
 
     def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
         return cast("dict[str, Any]", json.loads(self.get(ImageRef.parse(address), max_bytes).body))
@@ -192,13 +208,19 @@ def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **sett
     chosen = fake_settings(**settings)
     leases = Leases(store, chosen.visibility_timeout_s, chosen.deadline_s)
     queues, delayed = RedisQueues(store), Delayed(store)
+    limits = Limits.of(chosen)
+    spend = Spend(store, limits, chosen.price_per_call)
+    archive = Archive(cast("Any", storage), chosen.archive_bucket or chosen.results_bucket, chosen.archive_prefix)
     return Services(
         settings=chosen,
         worker="a-host:1",
         store=store,
         leases=leases,
-        claims=Claims(store, leases, "a-host:1", receipt_ttl_s=60),
-        hold=Hold(store),
+        claims=Claims(store, leases, limits, worker="a-host:1", process=PROCESS),
+        calls=Calls(store, leases, limits, worker="a-host:1", process=PROCESS, receipt_ttl_s=60, sleep=lambda _: None),
+        hold=Hold(store, limits, PROCESS),
+        spend=spend,
+        ledger=Ledger(store, archive, spend),
         bookings=Bookings(store, chosen.visibility_timeout_s, chosen.deadline_s),
         queues=queues,
         delayed=delayed,

@@ -4,7 +4,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +98,7 @@ class System:
 
     def worker(self, **settings: object) -> Worker:
         """Start one more worker; settings by the name of their variable without HMT_PASS_."""
-        environment = self.environment | {f"HMT_PASS_{name.upper()}": str(value) for name, value in settings.items()}
+        environment = self.environment | _variables(settings)
         log = self.folder / f"worker-{len(self.workers)}.log"
         worker = NamedWorker(log, environment, self.broker.url, f"w{len(self.workers)}@test")
         self.workers.append(worker)
@@ -127,12 +127,12 @@ class System:
     def until(self, happened: Callable[[], object], timeout_s: float = 20.0) -> None:
         assert until(lambda: bool(happened()), timeout_s), "it did not happen in time"
 
-    def command(self, *arguments: str) -> Any:  # noqa: ANN401  JSON, of a shape that the test knows
+    def command(self, *arguments: str, **settings: object) -> Any:  # noqa: ANN401  JSON, of a shape that the test knows
         """`python -m worker ... --json` as an operator types it."""
         done = subprocess.run(
             [sys.executable, "-m", "worker", *arguments, "--json"],
             cwd=CHECKOUT,
-            env={**clean_environment(), **self.environment},
+            env={**clean_environment(), **self.environment, **_variables(settings)},
             capture_output=True,
             text=True,
             check=True,
@@ -142,6 +142,10 @@ class System:
 
     def logs(self) -> str:
         return "\n".join(path.read_text() for path in self.folder.glob("*.log"))
+
+
+def _variables(settings: Mapping[str, object]) -> dict[str, str]:
+    return {f"HMT_PASS_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 class NamedWorker(Worker):

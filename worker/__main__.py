@@ -6,6 +6,7 @@ from worker.commands.dead_letters import dead_letters
 from worker.commands.doctor import doctor
 from worker.commands.hold import hold
 from worker.commands.jobs import result, status
+from worker.commands.ledger import ledger
 
 
 @click.group(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,7 +14,7 @@ def main() -> None:
     """Hold the commands together."""
 
 
-for command in (doctor, dead_letters, hold, status, result):
+for command in (doctor, dead_letters, hold, ledger, status, result):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hmt_pass.errors import SettingsError
 from hmt_pass.job import Lane
 from hmt_pass.producer import PUBLISH_RETRY, SOCKET_LIMITS
 from hmt_pass.queues import is_rabbit, work_queues
-from worker import observe
+from worker import observe, process
 from worker.duties import Duties
 from worker.hold_watch import HoldWatch
 from worker.lanes import LaneCycle
@@ -80,6 +80,7 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
 @celeryd_init.connect
 def check_settings(**_: Any) -> None:  # noqa: ANN401  signal arguments
     """Let a worker with a wrong environment say so and not start."""
+    process.begin()
     try:
         services()
     except SettingsError as error:

@@ -5,7 +5,6 @@ that matters is one script, so a kill falls before it or after it.
 """
 
 import json
-import random
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from hmt_pass.status import State
 from hmt_pass.store import Store
 from worker import scripts
 from worker.leases import Leases
-from worker.outcomes import HeldError, PoisonError, SnoozedError
+from worker.limits import Limits
+from worker.outcomes import HeldError, PoisonError, SnoozedError, TurnError
 
 # An attempt until its end is known: every record has the same keys.
 NO_END = dict.fromkeys(("ended_at", "ms", "code", "meaning", "charge", "request_id", "error")) | {
@@ -76,14 +76,13 @@ class Claim:
 class Claims:
     """All claims and job states. Every method raises StoreError when Redis does not answer."""
 
-    def __init__(self, store: Store, leases: Leases, worker: str, receipt_ttl_s: int) -> None:
+    def __init__(self, store: Store, leases: Leases, limits: Limits, *, worker: str, process: str) -> None:
         self._store = store
-        self._receipt_ttl_s = receipt_ttl_s
         self._leases = leases
+        self._limits = limits
         self._worker = worker
+        self._process = process
         self._claim = store.register_script(scripts.CLAIM)
-        self._intent = store.register_script(scripts.INTENT)
-        self._record = store.register_script(scripts.RECORD)
         self._write = store.register_script(scripts.WRITE)
         self._finish = store.register_script(scripts.FINISH)
         self._revive = store.register_script(scripts.REVIVE)
@@ -93,7 +92,8 @@ class Claims:
     def claim(self, job: Job) -> Claim:
         """Take the lease on a job.
 
-        Raises HeldError, SnoozedError while another has it, JobConflictError, PoisonError after MAX_DEATHS workers.
+        Raises HeldError, TurnError when there is too much to do already, SnoozedError while another has it,
+        JobConflictError, PoisonError after MAX_DEATHS workers.
         """
         token = secrets.token_hex(8)
         answer = self._claim(keys=_claim_keys(job), args=self._claim_arguments(job, token))
@@ -104,8 +104,8 @@ class Claims:
                 raise SnoozedError("claimed by another worker", min(max(wait_ms / 1000, 0.1), LOOK_AGAIN_S))
             case ["conflict"]:
                 raise JobConflictError(f"job id {job.job_id} already stands for another image, etag or flag")
-            case ["paused", wait_ms]:
-                raise _paused(wait_ms)
+            case ["later", wait_ms]:
+                raise TurnError(wait_ms / 1000)
             case ["poison", deaths]:
                 raise PoisonError(f"{deaths} workers died while they ran it")
             case ["suspect"]:
@@ -118,38 +118,8 @@ class Claims:
 
     def _claim_arguments(self, job: Job, token: str) -> list[str | int]:
         what: list[str | int] = [str(job.image), int(job.flag), job.etag or "", str(job.lane), job.job_id]
-        return [token, self._leases.lease_ms, now(), self._worker, *what, SUSPECT_FROM, MAX_DEATHS]
-
-    def intend(self, claim: Claim) -> int:
-        """Write down that a call is about to be made; returns its 1-based attempt. Raises HeldError, SnoozedError."""
-        job_id = claim.job.job_id
-        names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.receipt(job_id)]
-        record = json.dumps(NO_END | {"started_at": now(), "worker": self._worker})
-        match self._intent(
-            keys=[*names, keys.HOLD, keys.PAUSE], args=[claim.token, self._leases.lease_ms, record, job_id]
-        ):
-            case ["go", attempt]:
-                return int(attempt)
-            case ["held"]:
-                raise HeldError
-            case ["paused", wait_ms]:
-                raise _paused(wait_ms)
-            case ["paid"]:
-                raise SnoozedError("a reply was stored meanwhile", PAID_MEANWHILE_S)
-            case _:
-                raise claim_lost()
-
-    def record(self, claim: Claim, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
-        """Write down how an attempt ended and, when it was paid for, the reply: in one transaction.
-
-        A receipt that is already there stays: it belongs to an earlier paid reply for the same job. Returns whether the
-        claim is still ours.
-        """
-        job_id = claim.job.job_id
-        names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.receipt(job_id)]
-        paid = "" if receipt is None else json.dumps(receipt)
-        what: list[str | int] = [str(record["attempt"]), json.dumps(record), int(record["possibly_charged"]), paid]
-        return bool(self._record(keys=names, args=[claim.token, *what, self._receipt_ttl_s]))
+        who: list[str | int] = [token, self._leases.lease_ms, now(), self._worker]
+        return [*who, *what, SUSPECT_FROM, MAX_DEATHS, self._process, self._limits.utc_offset_s]
 
     def drop_receipt(self, job_id: str) -> None:
         """Let go of a reply that was paid for another photo under the same job id."""
@@ -177,10 +147,13 @@ class Claims:
         job_id, flag = claim.job.job_id, int(claim.job.flag)
         names = [keys.job(job_id), keys.claim(job_id), keys.attempts(job_id), keys.receipt(job_id), keys.result(job_id)]
         names += [keys.content(sha256, flag), keys.content_claim(sha256, flag), keys.SUSPECT, *_OPEN]
+        names += [keys.SPEND, keys.TALLY]
         pairs = [item for pair in fields.items() for item in pair]
         times = (lifetimes.status_s, lifetimes.result_s)
         generation = claim.fields.get("generation", "0")
+        how = "copied" if fields.get("copied_from") else fields["state"]
         arguments: list[str | int] = [claim.token, generation, job_id, *times, document, lifetimes.content_s, address]
+        arguments += [how, self._limits.utc_offset_s]
         is_ended = bool(self._finish(keys=names, args=[*arguments, *pairs]))
         if is_ended:
             self._leases.drop(claim.token)
@@ -245,7 +218,7 @@ class Claims:
 
     def _become(self, job_id: str, fields: dict[str, str], claim: Claim | None) -> None:
         token = claim.token if claim else ""
-        names = [keys.job(job_id), keys.DEAD_JOBS, *_OPEN]
+        names = [keys.job(job_id), keys.DEAD_JOBS, *_OPEN, keys.TALLY]
         if not self._write(keys=names, args=[token, job_id, *_flat(fields)]):
             raise claim_lost()
 
@@ -306,12 +279,6 @@ def claim_lost() -> SnoozedError:
     return SnoozedError("the claim was lost to another worker", LOOK_AGAIN_S)
 
 
-def _paused(wait_ms: int) -> SnoozedError:
-    """Up to twice as long, or all that wait would come back at one moment."""
-    wait_s = wait_ms / 1000 * random.uniform(1, 2)  # noqa: S311  no secret
-    return SnoozedError("the endpoint asked for fewer calls", wait_s)
-
-
 def _said(reply: Reply | None) -> dict[str, str]:
     return {"code": reply.code, "request_id": reply.request_id} if reply else {}
 
@@ -322,4 +289,5 @@ def _flat(fields: Mapping[str, str]) -> list[str]:
 
 def _claim_keys(job: Job) -> list[str]:
     own = [keys.job(job.job_id), keys.claim(job.job_id), keys.attempts(job.job_id), keys.receipt(job.job_id)]
-    return [*own, keys.HOLD, keys.PAUSE, keys.open_jobs(job.lane), keys.FRONTIER, keys.SUSPECT]
+    fleet = [keys.HOLD, keys.RATE, keys.open_jobs(job.lane), keys.FRONTIER, keys.SUSPECT]
+    return [*own, *fleet, keys.SPEND, keys.TALLY, keys.LEDGER]

@@ -41,7 +41,7 @@ def examine() -> list[Finding]:
     except SettingsError as error:
         return [Finding("settings", ok=False, text=str(error), cure="set them; .env.example explains each")]
     findings = [Finding("settings", ok=True, text="complete and consistent")]
-    for check in (_redis, _broker, _clock, _storage, _endpoint):
+    for check in (_redis, _broker, _clock, _storage, _archive, _endpoint):
         findings += _run(check, services)
     return findings
 
@@ -106,6 +106,15 @@ def _storage(services: Services) -> Iterator[Finding]:
     services.storage.check(bucket)
     found = f"bucket {bucket} answers" if bucket else "S3 answers; results go to each image's bucket"
     yield Finding("storage", ok=services.storage.has_credentials(), text=found, cure="give AWS credentials")
+
+
+def _archive(services: Services) -> Iterator[Finding]:
+    settings = services.settings
+    bucket = settings.archive_bucket or settings.results_bucket
+    if bucket:
+        services.storage.check(bucket)
+    found = f"bucket {bucket} answers" if bucket else "no HMT_PASS_ARCHIVE_BUCKET: the ledger stays in Redis alone"
+    yield Finding("archive", ok=True, text=found)
 
 
 def _endpoint(services: Services) -> Iterator[Finding]:

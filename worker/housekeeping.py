@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from hmt_pass.errors import StoreError
+from hmt_pass.errors import ObjectDeniedError, StorageError, StoreError
+from worker.hold import Kind
 from worker.lost_letters import LostLetters
 from worker.observe import log
 from worker.services import Services
@@ -18,6 +20,8 @@ MOVE_EVERY_S = 0.5
 RESTORE_EVERY_S = 5.0
 RECONCILE_EVERY_S = 30.0
 TIDY_EVERY_S = 60.0
+BUDGET_EVERY_S = 5.0
+LEDGER_EVERY_S = 10.0
 
 
 @dataclass(slots=True)
@@ -40,6 +44,8 @@ class Housekeeping:
             _Duty(self._restore, min(RESTORE_EVERY_S, lease_s / 4)),
             _Duty(self._reconcile, min(RECONCILE_EVERY_S, lease_s), next_at=clock() + lease_s),
             _Duty(self._tidy, TIDY_EVERY_S),
+            _Duty(self._watch_budget, BUDGET_EVERY_S),
+            _Duty(self._archive_ledger, LEDGER_EVERY_S),
         ]
 
     def start(self) -> None:
@@ -55,7 +61,7 @@ class Housekeeping:
             duty.next_at = now + duty.every_s
             try:
                 duty.do()
-            except StoreError as error:
+            except (StoreError, StorageError, ObjectDeniedError) as error:
                 log.warning("housekeeping.failed", reason=str(error))
             except Exception as error:  # noqa: BLE001  a thread that ends keeps no house
                 log.exception("housekeeping.bug", error=type(error).__name__)
@@ -79,6 +85,21 @@ class Housekeeping:
         changes = self._services.dead_letters.keep_in_step()
         if changes:
             log.warning("dead_letters.brought_in_step", messages=changes)
+
+    def _watch_budget(self) -> None:
+        """Warn once when a budget is nearly spent, and end its hold when there is budget again."""
+        spend, hold = self._services.spend, self._services.hold
+        for spent in (spend.today(), spend.this_month()):
+            if spend.warn_once(spent):
+                log.warning("budget.nearly_spent", period=spent.period, cost=str(spent.cost), budget=str(spent.budget))
+        info = hold.info()
+        if info and info.kind is Kind.BUDGET and not spend.is_spent():
+            hold.release(by="there is budget again", kind=Kind.BUDGET)
+
+    def _archive_ledger(self) -> None:
+        settings = self._services.settings
+        if settings.archive_bucket or settings.results_bucket:  # otherwise it stays in Redis: `doctor` says so
+            self._services.ledger.archive_due(datetime.now(UTC))
 
     def _reconcile(self) -> None:
         self._services.registry.reconcile(self._services.worker, min(RECONCILE_EVERY_S, self._lease_s) * 0.9)

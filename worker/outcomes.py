@@ -34,6 +34,27 @@ class SnoozedError(HmtPassError):
         self.delay_s = delay_s
 
 
+class TurnError(SnoozedError):
+    """The fleet may not begin more calls now; there may be room in `delay_s`."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__("too many calls at once", max(delay_s, 0.02))
+
+    def __reduce__(self) -> tuple[type["TurnError"], tuple[float]]:
+        return TurnError, (self.delay_s,)
+
+
+class BudgetSpentError(HmtPassError):
+    """The budget of the vendor's day or month is spent: the account goes on hold before the call."""
+
+    disposition = Disposition.SNOOZE
+
+    def __init__(self, period: str) -> None:
+        super().__init__(period)
+        self.period = period
+        self.reason = f"the budget of the {period} is spent"
+
+
 class HeldError(HmtPassError):
     """The account is on hold: the message goes back to its queue, untouched and in its place."""
 

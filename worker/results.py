@@ -13,18 +13,28 @@ from typing import Any
 
 from hmt_pass import codes
 from hmt_pass.codes import Code
-from hmt_pass.errors import CallError, ObjectDeniedError, ObjectMissingError, StorageError, StoreError
+from hmt_pass.errors import (
+    CallError,
+    ObjectDeniedError,
+    ObjectMissingError,
+    StorageError,
+    StoreError,
+    UnreadableReplyError,
+)
 from hmt_pass.job import Job
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
 from worker import documents
+from worker.calls import End, Event
 from worker.claims import Claim, Lifetimes, claim_lost, now
 from worker.documents import Document, Source
 from worker.observe import log
 from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
 from worker.services import Services
 from worker.storage import Photo
+from worker.turnstile import in_turn
 
+PATIENCE_S = 3.0  # for a turn, with a photo in hand
 RECEIPT_TRIES = 60
 RECEIPT_PAUSE_S = 1.0
 MEND_AGAIN_S = 30.0
@@ -46,11 +56,13 @@ class Ours:
         self.claim = claim
         self.job: Job = claim.job
         self._claims = services.claims
+        self._calls = services.calls
         self._storage = services.storage
         self._settings = services.settings
         self._photo: Source = {}
         self._record: Mapping[str, Any] = {}  # of this run's call
         self._kept = False
+        self.failing = ""  # the kind of failure that this run's call was one too many of
         self.outcome: dict[str, Any] = {"job_id": self.job.job_id, "state": str(claim.state)}
 
     def finished(self) -> bool:
@@ -86,11 +98,11 @@ class Ours:
     def attempt(self) -> Iterator[Attempt]:
         """One call: the intent before it, its end and the receipt after it, whatever happens.
 
-        Raises HeldError and SnoozedError before the call, RefusedError for a code other than 0000, and lets the
-        client's errors pass.
+        Raises HeldError, BudgetSpentError and SnoozedError before the call, RefusedError for a code other than 0000,
+        and lets the client's errors pass.
         """
-        self._check_budget()
-        number = self._claims.intend(self.claim)
+        self._check_attempts()
+        number = in_turn(lambda: self._calls.begin(self.claim), PATIENCE_S)
         attempt = Attempt(number, self.job.sequence_id(number))
         started_at, started_s = now(), time.monotonic()
         error: CallError | None = None
@@ -102,7 +114,13 @@ class Ours:
         reply = attempt.reply
         paid = reply is not None and reply.code == Code.OK.value
         receipt = {"reply": reply.raw, "answered_at": record["ended_at"], **self._origin()} if reply and paid else None
-        if not self._write_down(record, receipt):
+        failure = _unexpected(reply, error)
+        end = self._write_down(record, receipt, failure)
+        if end.event is Event.FAILING:
+            self.failing = failure
+        elif end.event:
+            log.warning("hold.canary_came_back", outcome=str(end.event), code=record["code"], error=record["error"])
+        if not end.is_ours:
             raise claim_lost()
         if error:
             raise error
@@ -150,16 +168,16 @@ class Ours:
         if not self._claims.holds(self.claim):  # the result may be another one by now
             raise claim_lost()
 
-    def _write_down(self, record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> bool:
+    def _write_down(self, record: Mapping[str, Any], receipt: Mapping[str, Any] | None, failure: str) -> End:
         """Record the attempt; a receipt is tried for a minute, because losing it is paying twice."""
         for _ in range(RECEIPT_TRIES if receipt else 0):
             try:
-                return self._claims.record(self.claim, record, receipt)
+                return self._calls.end(self.claim, record, receipt, failure)
             except StoreError as error:
                 log.error("receipt.waits", reason=str(error))
                 self._claims.waits_long(self.claim)
                 time.sleep(RECEIPT_PAUSE_S)
-        return self._claims.record(self.claim, record, receipt)
+        return self._calls.end(self.claim, record, receipt, failure)
 
     def _origin(self) -> dict[str, Any]:
         """What a receipt is for: these bytes, and this enqueuing of the job."""
@@ -240,7 +258,7 @@ class Ours:
     def _address(self) -> str:
         return "s3://{}/{}".format(*self._place)
 
-    def _check_budget(self) -> None:
+    def _check_attempts(self) -> None:
         if self.claim.possibly_charged >= self._settings.max_possibly_charged:
             raise AmbiguousError
         if self.claim.attempts >= self._settings.max_attempts:
@@ -268,6 +286,13 @@ def _record(attempt: Attempt, error: CallError | None, started_at: str, took_ms:
         "error": error.reason if error else None,
         "possibly_charged": bool(error and error.possibly_charged),
     }
+
+
+def _unexpected(reply: Reply | None, error: CallError | None) -> str:
+    """The kind of an end that the API's text does not foresee; empty for one that it does."""
+    if isinstance(error, UnreadableReplyError):
+        return f"{error.reason}, HTTP {error.http_status}"
+    return f"unknown code {reply.code}" if reply and Code.find(reply.code) is None else ""
 
 
 def _ending(document: Document, address: str) -> Mapping[str, str]:

@@ -3,14 +3,24 @@
 Kept to the commands of Redis 6.2. worker.claims says what each is for, hmt_pass.keys what the keys are.
 """
 
-CLAIM = """
-local job, claim, attempts, receipt, hold, pause, open, frontier, suspect = unpack(KEYS)
-local token, lease_ms, now, worker, image, flag, etag, lane, job_id, suspect_from, max_deaths = unpack(ARGV)
+from worker.call_scripts import BOOKS, LIMITS, NOW
+
+CLAIM = (
+    NOW
+    + LIMITS
+    + BOOKS
+    + """
+local job, claim, attempts, receipt, hold, rate, open, frontier, suspect, spend, tally, ledger = unpack(KEYS)
+local token, lease_ms, moment, worker, image, flag, etag, lane, job_id, suspect_from, max_deaths = unpack(ARGV, 1, 11)
+local process, offset_s = ARGV[12], tonumber(ARGV[13])
 local known = redis.call('HMGET', job, 'image', 'hmt_flag', 'attempts', 'state', 'etag', 'deaths')
 if known[1] and (known[1] ~= image or known[2] ~= flag or (known[5] or etag) ~= etag) then return {'conflict'} end
-if redis.call('EXISTS', hold) == 1 then return {'held'} end
-local wait_ms = redis.call('PTTL', pause)
-if wait_ms > 0 then return {'paused', wait_ms} end
+if redis.call('EXISTS', hold) == 1 then
+    if redis.call('HGET', hold, 'canary') ~= process then return {'held'} end
+else
+    local wait_s = tonumber(redis.call('HGET', rate, 'due') or 0) - now - burst_s - horizon_s[lane]
+    if wait_s > 0 then return {'later', math.ceil(wait_s * 1000)} end
+end
 if redis.call('EXISTS', claim) == 1 then return {'claimed', redis.call('PTTL', claim)} end
 local state, deaths = known[4], tonumber(known[6] or 0)
 if state == 'running' then deaths = deaths + 1 end
@@ -26,12 +36,13 @@ redis.call('HSET', job, 'claimed_by', token)
 local last = known[3] and redis.call('HGET', attempts, known[3])
 local record = last and cjson.decode(last)
 if record and record.ended_at == cjson.null then
-    record.ended_at, record.error, record.possibly_charged = now, 'worker died', true
+    record.ended_at, record.error, record.possibly_charged = moment, 'worker died', true
     redis.call('HSET', attempts, known[3], cjson.encode(record))
     redis.call('HINCRBY', job, 'possibly_charged', 1)
+    book(spend, offset_s, tally, ledger, job_id, cjson.encode(record), 'worker died', false, true)
 end
 if not (state == 'recognized' or state == 'rejected' or state == 'dead') then
-    redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'lane', lane, 'state', 'running', 'started_at', now,
+    redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'lane', lane, 'state', 'running', 'started_at', moment,
         'worker', worker)
     if deaths > 0 then redis.call('HSET', job, 'deaths', deaths) end
     redis.call('HDEL', job, 'reason')
@@ -40,36 +51,33 @@ if not (state == 'recognized' or state == 'rejected' or state == 'dead') then
     if enqueued and tonumber(enqueued) > tonumber(redis.call('HGET', frontier, lane) or 0) then
         redis.call('HSET', frontier, lane, enqueued)
     end
-    local time = redis.call('TIME')
-    redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
+    redis.call('ZADD', open, now, job_id)
 end
 return {'claimed by us', redis.call('HGETALL', job), redis.call('GET', receipt)}
 """
+)
 
-INTENT = """
-local job, claim, attempts, receipt, hold, pause = unpack(KEYS)
-local token, lease_ms, record, job_id = unpack(ARGV)
-if redis.call('GET', claim) ~= token then return {'lost'} end
-if redis.call('EXISTS', receipt) == 1 then return {'paid'} end
-if redis.call('EXISTS', hold) == 1 then return {'held'} end
-local wait_ms = redis.call('PTTL', pause)
-if wait_ms > 0 then return {'paused', wait_ms} end
-local attempt = redis.call('HINCRBY', job, 'attempts', 1)
-local written = cjson.decode(record)
-written.attempt, written.sequence_id = attempt, job_id .. '-' .. attempt
-redis.call('HSET', attempts, attempt, cjson.encode(written))
-redis.call('PEXPIRE', claim, lease_ms)
-return {'go', attempt}
-"""
-
-FINISH = """
-local job, claim, attempts, receipt, result, content, lease, suspect, open, other_open = unpack(KEYS)
+# `how`: recognized, copied or rejected. What was spared by not calling is counted too.
+FINISH = (
+    NOW
+    + BOOKS
+    + """
+local job, claim, attempts, receipt, result, content, lease, suspect, open, other_open, spend, tally = unpack(KEYS)
 local token, generation, job_id, status_ttl_s, result_ttl_s, document, content_ttl_s, source = unpack(ARGV, 1, 8)
+local how, offset_s = ARGV[9], tonumber(ARGV[10])
 local holder = redis.call('GET', claim) or redis.call('HGET', job, 'claimed_by')
 if holder and holder ~= token then return 0 end
 redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths')
-redis.call('HSET', job, unpack(ARGV, 9))
-redis.call('HSET', job, 'attempts_before', redis.call('HGET', job, 'attempts') or 0)
+redis.call('HSET', job, unpack(ARGV, 11))
+local calls = redis.call('HGET', job, 'attempts') or 0
+local spent = calls - (redis.call('HGET', job, 'attempts_before') or 0)
+redis.call('HINCRBY', tally, 'jobs|' .. how, 1)
+redis.call('HINCRBY', tally, 'attempts|' .. (spent > 9 and '10+' or spent), 1)
+if how == 'copied' or (how == 'rejected' and spent == 0) then
+    redis.call('HINCRBY', tally, 'avoided|' .. how, 1)
+    count(spend, offset_s, how, 1)
+end
+redis.call('HSET', job, 'attempts_before', calls)
 redis.call('EXPIRE', job, status_ttl_s)
 if (redis.call('HGET', job, 'generation') or '0') ~= generation then
     redis.call('HSET', job, 'state', 'queued')
@@ -87,27 +95,11 @@ for _, held in ipairs({lease, suspect}) do
 end
 return 1
 """
-
-# A job that has its end already needs no receipt: it would lie there until it expires, or end the job once more.
-RECORD = """
-local job, claim, attempts, receipt = unpack(KEYS)
-local token, number, record, possibly_charged, paid, ttl_s = unpack(ARGV)
-local state, is_ours = redis.call('HGET', job, 'state'), redis.call('GET', claim) == token
-if paid ~= '' and state ~= 'recognized' and state ~= 'rejected' then
-    if is_ours then
-        redis.call('SET', receipt, paid, 'EX', ttl_s)
-    else
-        redis.call('SET', receipt, paid, 'NX', 'EX', ttl_s)
-    end
-end
-redis.call('HSET', attempts, number, record)
-if possibly_charged == '1' then redis.call('HINCRBY', job, 'possibly_charged', 1) end
-return is_ours and 1 or 0
-"""
+)
 
 # What becomes of a job is written by whoever claimed it last, also when that lease is over; and never over its end.
 WRITE = """
-local job, dead, open, other_open = unpack(KEYS)
+local job, dead, open, other_open, tally = unpack(KEYS)
 local token, job_id = unpack(ARGV, 1, 2)
 local last = redis.call('HGET', job, 'claimed_by')
 if token ~= '' and last and last ~= token then return 0 end
@@ -118,6 +110,7 @@ if redis.call('HGET', job, 'state') == 'dead' then
     redis.call('ZREM', open, job_id)
     redis.call('ZREM', other_open, job_id)
     redis.call('SADD', dead, job_id)
+    if state ~= 'dead' then redis.call('HINCRBY', tally, 'jobs|dead', 1) end
 end
 return 1
 """

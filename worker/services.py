@@ -10,13 +10,18 @@ from hmt_pass.errors import SettingsError
 from hmt_pass.queues import is_rabbit
 from hmt_pass.rabbit import Rabbit
 from hmt_pass.store import Store, connect
+from worker import process
+from worker.archive import Archive
 from worker.bookings import Bookings
 from worker.broker import Delays, Queues
+from worker.calls import Calls
 from worker.claims import Claims
 from worker.dead_letters import DeadLetters
 from worker.delayed import Delayed
 from worker.hold import Hold
 from worker.leases import Leases
+from worker.ledger import Ledger
+from worker.limits import Limits
 from worker.queues import RedisQueues
 from worker.rabbitmq.dead_letters import RabbitDeadLetters
 from worker.rabbitmq.delays import RabbitDelays
@@ -25,6 +30,7 @@ from worker.registry import Registry
 from worker.retry import RetryPolicy
 from worker.sending import Sender
 from worker.settings import Settings
+from worker.spend import Spend
 from worker.storage import Storage
 
 
@@ -37,7 +43,10 @@ class Services:
     store: Store
     leases: Leases
     claims: Claims
+    calls: Calls
     hold: Hold
+    spend: Spend
+    ledger: Ledger
     bookings: Bookings | None
     queues: Queues
     delayed: Delays
@@ -81,16 +90,23 @@ def build(settings: Settings) -> Services:
     worker = f"{socket.gethostname()}:{os.getpid()}"
     store = connect(settings.redis)
     leases = Leases(store, settings.visibility_timeout_s, settings.deadline_s)
-    claims = Claims(store, leases, worker, receipt_ttl_s=settings.status_ttl_s + int(settings.max_age_s))
+    limits, name = Limits.of(settings), process.name()
+    claims = Claims(store, leases, limits, worker=worker, process=name)
+    receipt_ttl_s = settings.status_ttl_s + int(settings.max_age_s)
     broker = _on_rabbit(settings.broker, store, claims) if is_rabbit(settings.broker) else _on_redis(settings)
     storage = Storage(settings.storage_timeout_s, settings.concurrency)
+    archive = Archive(storage, settings.archive_bucket or settings.results_bucket, settings.archive_prefix)
+    spend = Spend(store, limits, settings.price_per_call)
     return Services(
         settings=settings,
         worker=worker,
         store=store,
         leases=leases,
         claims=claims,
-        hold=Hold(store),
+        calls=Calls(store, leases, limits, worker=worker, process=name, receipt_ttl_s=receipt_ttl_s),
+        hold=Hold(store, limits, name),
+        spend=spend,
+        ledger=Ledger(store, archive, spend),
         bookings=broker.bookings,
         queues=broker.queues,
         delayed=broker.delayed,

@@ -1,11 +1,12 @@
 """The environment as one frozen, typed object. Every problem is reported at once; secrets never show in a repr."""
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hmt_pass.errors import SettingsError
 from hmt_pass.queues import RABBIT_SCHEMES
@@ -73,12 +74,21 @@ def _filled_or_none(url: object) -> object:
     return url or None
 
 
+def _numbers(text: object) -> object:
+    """What stands between the commas."""
+    return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
+
+
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 OptionalBrokerUrl = Annotated[BrokerUrl | None, BeforeValidator(_filled_or_none)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+OptionalMoney = Annotated[Annotated[Decimal, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(_filled_or_none)]
+DelaysS = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)]
 
 
 class BrokerSettings(BaseSettings):
@@ -121,8 +131,20 @@ class Settings(BrokerSettings):
     timestamp_unit: TimestampUnit = TimestampUnit.MILLISECONDS
     send: Send = Send.FILE
 
+    rate_per_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 500.0
+    max_in_flight: Annotated[int, Field(ge=1)] = 1000
+    canary_after_s: DelaysS = (60.0, 180.0, 300.0, 900.0, 3600.0)
+    hold_after_failures: Annotated[int, Field(ge=1)] = 10
+
+    price_per_call: OptionalMoney = None
+    budget_day: OptionalMoney = None
+    budget_month: OptionalMoney = None
+    billing_utc_offset_h: Annotated[float, Field(ge=-12, le=14)] = 8.0
+
     results_bucket: str | None = None
     results_prefix: str = "hmt-pass/"
+    archive_bucket: Annotated[str | None, BeforeValidator(_filled_or_none)] = None
+    archive_prefix: str = "hmt-pass-archive/"
 
     connect_timeout_s: Seconds = 3.05
     read_timeout_s: Seconds = 15.0
@@ -143,6 +165,12 @@ class Settings(BrokerSettings):
     def _times_fit(self) -> Self:
         if self.total_timeout_s < self.connect_timeout_s:
             raise ValueError("HMT_PASS_TOTAL_TIMEOUT_S must not be below HMT_PASS_CONNECT_TIMEOUT_S")
+        return self
+
+    @model_validator(mode="after")
+    def _budgets_have_a_price(self) -> Self:
+        if (self.budget_day or self.budget_month) and not self.price_per_call:
+            raise ValueError("HMT_PASS_BUDGET_DAY and HMT_PASS_BUDGET_MONTH need HMT_PASS_PRICE_PER_CALL")
         return self
 
     @property

@@ -12,8 +12,9 @@ from typing import NoReturn
 from celery.exceptions import Reject, Retry, TaskPredicate
 
 from hmt_pass import __version__, codes
-from hmt_pass.codes import Disposition
+from hmt_pass.codes import Code, Disposition
 from hmt_pass.errors import (
+    CallError,
     HmtPassError,
     ImageRejectedError,
     ObjectDeniedError,
@@ -26,12 +27,21 @@ from hmt_pass.status import State
 from worker.claims import Claim, claim_lost, now
 from worker.dead_letters import DeadLetter
 from worker.envelope import TaskMessage
+from worker.hold import Kind
 from worker.observe import log
-from worker.outcomes import BugError, DeadLetteredError, HeldError, RefusedError, SnoozedError
+from worker.outcomes import (
+    BudgetSpentError,
+    BugError,
+    DeadLetteredError,
+    HeldError,
+    RefusedError,
+    SnoozedError,
+)
 from worker.redaction import redact
 from worker.results import Ours
 from worker.services import Services
 
+CLOCK_SKEW_S = 60.0  # a signature is good for longer; what the network takes is far below
 GIVE_BACK_PAUSE_S = 1.0  # the hold and a lost Redis are noticed within this time; without it a message would spin
 
 
@@ -85,15 +95,17 @@ class Settling:
                 self.services.claims.buried(self.job_id)
 
     def _carry_out(self, error: HmtPassError, ours: Ours | None) -> None:
+        if failure := self._one_too_many(error, ours):
+            self._hold(error, Kind.FAILURES, f"again and again: {failure}", failure=failure)
         match error.disposition:
             case Disposition.REJECT if ours:
                 self.reject(error, ours)
             case Disposition.RETRY:
                 self.retry(error)
-            case Disposition.SNOOZE if isinstance(error, HeldError):
-                if ours:
-                    self.services.claims.waits(self.job_id, State.QUEUED, error.reason, claim=self.claim)
-                self.give_back(error)
+            case Disposition.SNOOZE if isinstance(error, BudgetSpentError | HeldError):
+                if isinstance(error, BudgetSpentError):
+                    self._hold(error, Kind.BUDGET, error.reason)
+                self._wait_with_the_rest(error)
             case Disposition.SNOOZE if isinstance(error, StoreError):
                 self.give_back(error)
             case Disposition.SNOOZE:
@@ -120,12 +132,11 @@ class Settling:
         self._delay(error.reason, delay_s)
 
     def snooze(self, error: HmtPassError, ours: Ours | None) -> NoReturn:
-        """Look again later; no attempt is spent. 1009 lets the whole fleet wait."""
+        """Look again later; no attempt is spent. After a 1009 the whole fleet is slower already: worker.calls."""
         if isinstance(error, SnoozedError):
             delay_s = error.delay_s
         else:
             delay_s = self.services.retry.snooze(self.services.claims.snooze(self.job_id))
-            self.services.hold.pause(delay_s)
         if ours:
             self.services.claims.waits(self.job_id, State.QUEUED, error.reason, _reply(error), self.claim)
         log.info("job.snoozed", reason=error.reason, delay_s=round(delay_s, 2))
@@ -150,7 +161,7 @@ class Settling:
         """Put the dead letter, and open the hold first when the code speaks of the account."""
         code = _code(error)
         if code and codes.is_account_wide(code):
-            self._hold(code)
+            self._hold(error, Kind.CODE, _meaning(error, code), code=code)
         letter = self._letter(error, reason or error.reason)
         self.services.claims.dies(self.job_id, self.claim)
         self.services.dead_letters.put(letter, self.message, time.time())
@@ -158,15 +169,33 @@ class Settling:
         log.error("job.dead_lettered", reason=letter.reason, code=code, request_id=letter.request_id)
         raise DeadLetteredError(f"{code or ''} {letter.reason}".strip()) from None
 
-    def _hold(self, code: str) -> None:
-        """Open the hold; when another job did so first, this one is spared and waits with the rest."""
-        reason = codes.meaning(code)
-        if self.services.hold.open(reason, by=self.services.worker, code=code, job_id=self.job_id):
-            log.error("hold.opened", code=code, meaning=reason)
+    def _one_too_many(self, error: HmtPassError, ours: Ours | None) -> str:
+        """The kind of failure when this was one too many of it in a row; else empty."""
+        if isinstance(error, BugError):
+            return error.reason if self.services.hold.failed(error.reason, self.job_id) else ""
+        return ours.failing if ours else ""
+
+    def _hold(
+        self, error: HmtPassError, kind: Kind, reason: str, code: str | None = None, failure: str | None = None
+    ) -> None:
+        """Open the hold; when another job did so first, this one is spared and waits with the rest.
+
+        A bug shows in no call, so no canary can tell that it is mended.
+        """
+        hold, worker = self.services.hold, self.services.worker
+        job_id = None if kind is Kind.BUDGET else self.job_id
+        heals = isinstance(error, RefusedError | CallError)
+        if hold.open(reason, by=worker, kind=kind, code=code, job_id=job_id, failure=failure, heals=heals):
+            log.error("hold.opened", kind=str(kind), code=code, reason=reason)
             return
-        self.services.claims.snooze(self.job_id)  # the call was refused, not spent
-        self.services.claims.waits(self.job_id, State.QUEUED, HeldError.reason, claim=self.claim)
-        self.give_back(HeldError())
+        if heals:
+            self.services.claims.snooze(self.job_id)  # the call was refused, not spent
+        self._wait_with_the_rest(HeldError())
+
+    def _wait_with_the_rest(self, error: HmtPassError) -> NoReturn:
+        if self.claim:
+            self.services.claims.waits(self.job_id, State.QUEUED, error.reason, claim=self.claim)
+        self.give_back(error)
 
     def _delay(self, reason: str, delay_s: float) -> NoReturn:
         self.services.claims.moves(self.job_id, Lane.of_queue(self.message.queue), delay_s)
@@ -202,6 +231,16 @@ def bug(error: BaseException) -> BugError:
     found = BugError(f"bug: {type(error).__name__} in {last.name} ({last.filename.rsplit('/', 1)[-1]}:{last.lineno})")
     log.error("job.bug", reason=found.reason, traceback="".join(traceback.format_tb(error.__traceback__)))
     return found
+
+
+def _meaning(error: HmtPassError, code: str) -> str:
+    """What an account-wide code means, and when our clock explains it, that."""
+    reply = _reply(error)
+    skew_s = reply.clock_skew_s if reply and code == Code.BAD_SIGNATURE.value else None
+    if skew_s is None or abs(skew_s) < CLOCK_SKEW_S:
+        return codes.meaning(code)
+    way = "behind" if skew_s > 0 else "ahead of"
+    return f"{codes.meaning(code)}: our clock is {abs(skew_s):.0f} s {way} the endpoint's; set the clock"
 
 
 def _reply(error: HmtPassError) -> Reply | None:

@@ -120,20 +120,31 @@ class Storage:
                 "get_object", Params=_request(image, None), ExpiresIn=PRESIGNED_FOR_S
             )
 
+    def put_text(self, bucket: str, key: str, text: str) -> str:
+        """Write a text, replacing what was there; returns its s3:// address. Raises like `put_json`."""
+        return self._put(bucket, key, text, "text/plain; charset=utf-8")
+
+    def get_text(self, bucket: str, key: str, max_bytes: int = 64 << 20) -> str:
+        """Read a text back. Raises like `get`."""
+        image = ImageRef(bucket, key)
+        with self._opened(image, max_bytes, None) as answer:
+            return self._photo(image, answer).body.decode()
+
+    def keys(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
+        """The keys under a prefix, in order, beginning after one. Raises ObjectDeniedError and StorageError."""
+        pages = self._client.get_paginator("list_objects_v2")
+        with _translated(f"s3://{bucket}/{prefix}"):
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
+                for found in page.get("Contents", []):
+                    yield found["Key"]
+
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
         """Write a document, replacing what was there; returns its s3:// address.
 
         Raises ObjectDeniedError and StorageError; a bucket that does not exist is the latter, because a result that was
         paid for waits until somebody has created it.
         """
-        address = f"s3://{bucket}/{key}"
-        body = json.dumps(document, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
-        try:
-            with _translated(address):
-                self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
-        except ObjectMissingError as error:
-            raise StorageError(f"{error}: create the bucket or set HMT_PASS_RESULTS_BUCKET") from None
-        return address
+        return self._put(bucket, key, json.dumps(document, ensure_ascii=False, indent=1), "application/json")
 
     def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
         """Read a document back from its s3:// address. Raises like `get`."""
@@ -154,6 +165,16 @@ class Storage:
             else:
                 with suppress(ObjectDeniedError), _translated("s3://"):  # a list is more than a worker needs
                     self._client.list_buckets(MaxBuckets=1)
+
+    def _put(self, bucket: str, key: str, text: str, content_type: str) -> str:
+        address = f"s3://{bucket}/{key}"
+        body = text.encode(errors="backslashreplace")
+        try:
+            with _translated(address):
+                self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+        except ObjectMissingError as error:
+            raise StorageError(f"{error}: create the bucket, or set another one in HMT_PASS_RESULTS_BUCKET") from None
+        return address
 
     @contextmanager
     def _opened(self, image: ImageRef, max_bytes: int, etag: str | None) -> Iterator["GetObjectOutputTypeDef"]:

@@ -18,6 +18,9 @@ from worker.outcomes import DeadLetteredError
 from worker.results import Ours
 from worker.services import Services, services
 from worker.settling import Settling, bug
+from worker.turnstile import in_turn
+
+PATIENCE_S = 20.0  # for a turn, with nothing but the message in hand
 
 
 class JobRequest(Request):
@@ -79,7 +82,7 @@ class JobTask(_Task):
         failure: HmtPassError
         try:
             job = Job.from_message(self.request.id, args, kwargs, message.queue)
-            return Ours(self.services.claims.claim(job), self.services)
+            return Ours(in_turn(lambda: self.services.claims.claim(job), PATIENCE_S), self.services)
         except InvalidJobError as error:
             job_id, failure = unreadable.letter_id(self.services, message), error
         except JobConflictError as error:

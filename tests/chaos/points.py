@@ -23,6 +23,7 @@ import structlog
 import hmt_pass.image
 from hmt_pass.client import Client
 from worker import heartbeat, transport
+from worker.calls import Calls
 from worker.claims import Claims
 from worker.storage import Storage
 
@@ -30,8 +31,8 @@ Fault = Mapping[str, Any]
 SEAMS: dict[str, tuple[Any, str, str]] = {
     "image": (hmt_pass.image, "prepare", "before"),
     "call": (Client, "recognize", "before"),
-    "reply": (Claims, "record", "before"),
-    "receipt": (Claims, "record", "after"),
+    "reply": (Calls, "end", "before"),
+    "receipt": (Calls, "end", "after"),
     "put": (Storage, "put_json", "after"),
     "end": (Claims, "finish", "after"),
 }

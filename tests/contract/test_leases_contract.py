@@ -9,6 +9,7 @@ from hmt_pass.status import State
 from hmt_pass.store import Store
 from worker.claims import MAX_DEATHS, Claims
 from worker.leases import Leases
+from worker.limits import Limits
 from worker.outcomes import PoisonError, SnoozedError
 
 JOB = Job.create("s3://photos/a.jpg", job_id="mine")
@@ -36,7 +37,7 @@ def leases(store: Store, clock: Clock) -> Leases:
 
 @pytest.fixture
 def claims(store: Store, leases: Leases) -> Claims:
-    return Claims(store, leases, worker="a-host:1", receipt_ttl_s=60)
+    return Claims(store, leases, Limits(), worker="a-host:1", process="a-host:1")
 
 
 def lapse(store: Store, *jobs: Job) -> None:
@@ -92,7 +93,7 @@ def test_a_lapsed_claim_is_not_held_again_once_another_worker_has_had_the_job(
 ) -> None:
     claims.claim(JOB)
     lapse(store, JOB)
-    other = Claims(store, Leases(store, 30.0, DEADLINE_S), worker="b-host:2", receipt_ttl_s=60)
+    other = Claims(store, Leases(store, 30.0, DEADLINE_S), Limits(), worker="b-host:2", process="b-host:2")
     other.release(other.claim(JOB))
 
     leases.renew()

@@ -17,6 +17,7 @@ from worker.bookings import TAKE
 from worker.claims import Claims
 from worker.delayed import Delayed
 from worker.leases import Leases
+from worker.limits import Limits
 from worker.queues import RedisQueues
 from worker.registry import Registry
 
@@ -37,7 +38,9 @@ class Fleet:
 
     def __post_init__(self) -> None:
         self.queues, self.delayed = RedisQueues(self.store), Delayed(self.store)
-        self.claims = Claims(self.store, Leases(self.store, 30.0, 90.0), "a-host:1", receipt_ttl_s=60)
+        self.claims = Claims(
+            self.store, Leases(self.store, 30.0, 90.0), Limits(), worker="a-host:1", process="a-host:1"
+        )
         self.registry = Registry(self.store, self.queues, self.delayed, LEASE_S)
         self.beat(since_s=LEASE_S)
 

@@ -32,7 +32,8 @@ from worker.services import Services
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 KEY = "a.jpg"
-UNSEEN = b"hmt_pass:open"  # the registry: the reconciler reads it, no worker does
+# The registry, which the reconciler reads and no worker does; the fleet's limits, which one job does not reach; books.
+UNSEEN = (b"hmt_pass:open", b"hmt_pass:calls", b"hmt_pass:books")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from stage import Stage
 import tasks.recognize  # noqa: F401  before the stage looks for what tells the time
 from hmt_pass import keys
 from hmt_pass.job import Job
+from worker.calls import Calls, End
 from worker.claims import Claim, Claims
 
 KILLED = Bounds(crashes=2)
@@ -90,13 +91,13 @@ def test_a_job_that_may_cost_no_second_call_is_dead_lettered_once(bounds: Bounds
 
 
 def test_without_the_receipt_a_kill_buys_a_reply_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = Claims.record
+    end = Calls.end
 
-    def forgetful(self: Claims, claim: Claim, record_: Mapping[str, Any], receipt: object) -> bool:
+    def forgetful(self: Calls, claim: Claim, record: Mapping[str, Any], receipt: object, failure: str) -> End:
         del receipt
-        return record(self, claim, record_, None)
+        return end(self, claim, record, None, failure)
 
-    monkeypatch.setattr(Claims, "record", forgetful)
+    monkeypatch.setattr(Calls, "end", forgetful)
     report = explored(Stage(), Bounds(crashes=1), AGAIN)
     assert AGAIN in report.violations
     assert any("is killed" in line for line in report.violations[AGAIN])

@@ -38,7 +38,7 @@ def die(world: World, name: str, code: str) -> Job:
     job = world.job(name, key=f"{name}.jpg", job_id=name)
     world.script(reply(code))
     world.run(job)
-    world.services.hold.release()
+    world.services.hold.release(by="a test")
     return job
 
 
@@ -149,14 +149,14 @@ def test_a_discard_in_a_script_does_not_ask(world: World) -> None:
 
 @pytest.mark.usefixtures("world")
 def test_a_hold_is_set_shown_and_released() -> None:
-    assert {"on": False} == document("hold", "status")
+    assert {"on": False, "dead_of_it": []} == document("hold", "status")
     assert "not on hold\n" == call("hold", "status").output
     assert "on hold: workers stop within a second\n" == call("hold", "set", "--reason", "invoice").output
     assert "was on hold already; the first reason stays\n" == call("hold", "set", "--reason", "other").output
     shown = document("hold", "status")
     assert (True, "invoice", None) == (shown["on"], shown["reason"], shown["code"])
     assert "invoice" in call("hold", "status").output
-    assert {"released": True} == document("hold", "release")
+    assert {"released": True, "redriven": [], "dead_of_it": []} == document("hold", "release")
     assert "was not on hold\n" == call("hold", "release").output
 
 
@@ -176,7 +176,7 @@ def test_the_status_of_a_job_has_every_attempt_and_the_end_of_its_wait(world: Wo
 
 def test_an_attempt_under_way_is_shown_as_such(world: World) -> None:
     job = world.job(job_id="mine")
-    world.services.claims.intend(world.services.claims.claim(job))
+    world.services.calls.begin(world.services.claims.claim(job))
     assert call("status", "mine").output.endswith("under way\n")
 
 

@@ -33,7 +33,7 @@ def test_a_healthy_system_has_no_failed_finding() -> None:
     findings = examine()
     assert {} == failed(findings)
     subjects = [finding.subject for finding in findings]
-    assert ["settings", *["redis"] * 3, *["broker"] * 3, "clock", "storage", "endpoint"] == subjects
+    assert ["settings", *["redis"] * 3, *["broker"] * 3, "clock", "storage", "archive", "endpoint"] == subjects
 
 
 def test_the_endpoint_is_asked_for_an_image_that_cannot_exist_which_is_never_charged(world: World) -> None:
@@ -77,7 +77,7 @@ def test_a_clock_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_bucket_that_does_not_exist_is_found(world: World) -> None:
     world.storage.buckets.clear()
-    assert {"storage": "s3://results"} == failed(examine())
+    assert {"storage": "s3://results", "archive": "s3://results"} == failed(examine())
 
 
 def test_missing_credentials_are_found_when_results_go_to_each_images_bucket(

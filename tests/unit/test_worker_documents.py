@@ -59,7 +59,7 @@ def recognized_after_failures(world: World) -> Job:
 
 def recognized_after_a_worker_died(world: World) -> Job:
     job = world.job()
-    world.services.claims.intend(world.services.claims.claim(job))
+    world.services.calls.begin(world.services.claims.claim(job))
     world.let_the_claim_expire(job)
     world.run(job)
     return job

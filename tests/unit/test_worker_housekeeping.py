@@ -1,10 +1,13 @@
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from fakes import World, message_of
 
 from hmt_pass import keys
 from hmt_pass.errors import StoreError
+from worker.hold import Kind
 from worker.housekeeping import Housekeeping
 
 
@@ -86,3 +89,44 @@ def _raising(error: Exception) -> Callable[..., None]:
         raise error
 
     return fail
+
+
+def budgeted(monkeypatch: pytest.MonkeyPatch, calls: int) -> World:
+    world = World.create(monkeypatch, price_per_call=Decimal(1), budget_day=Decimal(calls))
+    for number in range(4):
+        world.run(world.job(str(number), key=f"{number}.jpg"))
+    return world
+
+
+def test_a_budget_that_is_nearly_spent_is_warned_of(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    world, warnings = budgeted(monkeypatch, 5), []
+    monkeypatch.setattr("worker.housekeeping.log.warning", lambda event, **fields: warnings.append((event, fields)))
+    for _ in range(2):
+        Housekeeping(world.services, clock).make_rounds()
+    [(event, fields)] = warnings
+    assert ("budget.nearly_spent", "4", "5") == (event, fields["cost"], fields["budget"])
+
+
+def test_a_hold_for_the_budget_ends_when_there_is_budget_again(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    world = budgeted(monkeypatch, 4)
+    job = world.job("one more", key="5.jpg")
+    assert ("requeued", 4) == (world.run(job).end, len(world.client.calls))
+    info = world.services.hold.info()
+    assert info is not None
+    assert (Kind.BUDGET, "the budget of the day is spent") == (info.kind, info.reason)
+    Housekeeping(world.services, clock).make_rounds()
+    assert world.services.hold.is_on()
+
+    world.store.delete(keys.spend(world.services.spend.today().period))  # the next day
+    Housekeeping(world.services, clock).make_rounds()
+    assert not world.services.hold.is_on()
+    assert "done" == world.run(job).end
+
+
+def test_the_ledger_goes_to_the_archive_where_there_is_one(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setattr("worker.ledger.ARCHIVE_AFTER", timedelta(0))
+    for bucket in (None, "results"):
+        world = World.create(monkeypatch, archive_bucket=bucket)
+        world.run(world.job())
+        Housekeeping(world.services, clock).make_rounds()
+        assert bool(bucket) == any("ledger" in key for _, key in world.storage.objects)

@@ -182,7 +182,7 @@ def test_a_hold_that_is_released_lets_the_job_run(world: World) -> None:
     job = world.job()
     world.services.hold.open("no money", by="a test")
     world.run(job)
-    world.services.hold.release()
+    world.services.hold.release(by="a test")
     assert "done" == world.run(job).end
 
 

@@ -12,7 +12,7 @@ from hmt_pass.errors import ObjectDeniedError, StorageError, StoreError, Unanswe
 from hmt_pass.job import Job
 from hmt_pass.permit import Flag, Reply
 from hmt_pass.status import State
-from worker.claims import Claims
+from worker.calls import Calls, End
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_rejection_that_could_not_be_stored_is_tried_again(world: World) -> No
 
 def test_a_worker_that_died_in_a_call_leaves_a_possible_charge(world: World) -> None:
     job = world.job()
-    world.services.claims.intend(world.services.claims.claim(job))
+    world.services.calls.begin(world.services.claims.claim(job))
     world.let_the_claim_expire(job)
     assert "done" == world.run(job).end
     died, read = world.stored(job)["attempts"]
@@ -95,7 +95,7 @@ def test_a_worker_that_died_in_a_call_leaves_a_possible_charge(world: World) -> 
 def test_workers_that_keep_dying_in_a_call_end_as_a_dead_letter(world: World) -> None:
     job = world.job()
     for _ in range(2):
-        world.services.claims.intend(world.services.claims.claim(job))
+        world.services.calls.begin(world.services.claims.claim(job))
         world.let_the_claim_expire(job)
     assert ("dead", []) == (world.run(job).end, world.client.calls)
     assert "possibly charged too often" == world.status(job).reason
@@ -103,7 +103,7 @@ def test_workers_that_keep_dying_in_a_call_end_as_a_dead_letter(world: World) ->
 
 def test_a_job_whose_worker_died_before_its_photo_broke_is_rejected(world: World) -> None:
     job = world.job()
-    world.services.claims.intend(world.services.claims.claim(job))
+    world.services.calls.begin(world.services.claims.claim(job))
     world.let_the_claim_expire(job)
     world.storage.put(BUCKET, "a.jpg", b"no image any more")
     assert ("done", State.REJECTED) == (world.run(job).end, world.status(job).state)
@@ -247,7 +247,7 @@ def test_an_error_of_redis_while_the_job_is_claimed_gives_the_message_back(
     def broken(*_: object) -> None:
         raise StoreError("Redis: no answer")
 
-    monkeypatch.setattr("worker.claims.Claims.record", broken)
+    monkeypatch.setattr("worker.calls.Calls.end", broken)
     assert "requeued" == world.run(world.job()).end
 
 
@@ -357,7 +357,7 @@ def test_a_job_that_finds_its_own_reading_keeps_its_document(world: World) -> No
 def test_calls_that_never_ended_count_as_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World.create(monkeypatch, max_attempts=1)
     job = world.job()
-    world.services.claims.intend(world.services.claims.claim(job))
+    world.services.calls.begin(world.services.claims.claim(job))
     world.let_the_claim_expire(job)
     assert ("dead", []) == (world.run(job).end, world.client.calls)
     assert "exhausted" == world.status(job).reason
@@ -386,14 +386,14 @@ def test_a_redis_that_is_away_for_a_moment_after_a_paid_reply_does_not_cost_anot
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outages = iter([StoreError("Redis: no answer"), StoreError("Redis: no answer")])
-    record = Claims.record
+    end = Calls.end
 
-    def flaky(*args: object) -> bool:
+    def flaky(*args: Any) -> End:  # noqa: ANN401  passed through
         for outage in outages:
             raise outage
-        return record(*args)
+        return end(*args)
 
-    monkeypatch.setattr(Claims, "record", flaky)
+    monkeypatch.setattr(Calls, "end", flaky)
     assert "done" == world.run(world.job()).end
     assert 1 == world.client.charges
 
@@ -407,7 +407,7 @@ def test_a_redis_that_stays_away_after_a_paid_reply_gives_the_message_back_and_t
         def away(*_: object) -> bool:
             raise StoreError("Redis: no answer")
 
-        outage.setattr(Claims, "record", away)
+        outage.setattr(Calls, "end", away)
         assert "requeued" == world.run(job).end
     world.let_the_claim_expire(job)
     world.run(job)
@@ -479,7 +479,7 @@ def test_of_two_calls_that_find_the_account_empty_one_is_dead_and_one_waits(worl
     world.script(meanwhile)
     assert "requeued" == world.run(second).end
     assert (State.HELD, 0) == (world.status(second).state, world.services.dead_letters.count())
-    world.services.hold.release()
+    world.services.hold.release(by="a test")
     assert "done" == world.run(second).end
 
 
@@ -511,7 +511,8 @@ def test_time_on_hold_does_not_age_a_job(world: World) -> None:
     world.script(reply("9999"), reply("9999"))
     world.run(job)
     world.store.hset(keys.job(job.job_id), "first_failure_at", "2020-01-01T00:00:00.000+00:00")
-    world.services.hold.release()
+    world.services.hold.open("no money", by="a test")
+    world.services.hold.release(by="a test")
     assert "delayed" == world.run(job).end
 
 

@@ -47,6 +47,7 @@ def in_redis(world: World) -> str:
         "hash": world.store.hgetall,
         "string": world.store.get,
         "zset": lambda key: world.store.zrange(key, 0, -1),
+        "stream": world.store.xrange,
         "list": lambda key: world.store.lrange(key, 0, -1),
         "set": world.store.smembers,
     }

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,16 @@ def test_every_variable_is_read_under_its_name(monkeypatch: pytest.MonkeyPatch) 
         "HMT_PASS_RESULT_TTL_S": "10",
         "HMT_PASS_STATUS_TTL_S": "11",
         "HMT_PASS_LOG_FORMAT": "console",
+        "HMT_PASS_RATE_PER_S": "7.5",
+        "HMT_PASS_MAX_IN_FLIGHT": "8",
+        "HMT_PASS_CANARY_AFTER_S": "1, 2.5",
+        "HMT_PASS_HOLD_AFTER_FAILURES": "9",
+        "HMT_PASS_PRICE_PER_CALL": "0.12",
+        "HMT_PASS_BUDGET_DAY": "100",
+        "HMT_PASS_BUDGET_MONTH": "2000",
+        "HMT_PASS_BILLING_UTC_OFFSET_H": "-5.5",
+        "HMT_PASS_ARCHIVE_BUCKET": "archive",
+        "HMT_PASS_ARCHIVE_PREFIX": "old/",
     }
     settings = load(
         monkeypatch, **{name: str(TimestampUnit.SECONDS) if value == "s" else value for name, value in given.items()}
@@ -113,6 +124,16 @@ def test_every_variable_is_read_under_its_name(monkeypatch: pytest.MonkeyPatch) 
         "result_ttl_s": 10,
         "status_ttl_s": 11,
         "log_format": LogFormat.CONSOLE,
+        "rate_per_s": 7.5,
+        "max_in_flight": 8,
+        "canary_after_s": (1.0, 2.5),
+        "hold_after_failures": 9,
+        "price_per_call": Decimal("0.12"),
+        "budget_day": Decimal(100),
+        "budget_month": Decimal(2000),
+        "billing_utc_offset_h": -5.5,
+        "archive_bucket": "archive",
+        "archive_prefix": "old/",
     }
     assert expected == {name: getattr(settings, name) for name in expected}
     named = {name.removeprefix("HMT_PASS_").lower() for name in {**given, **NEEDED}}
@@ -172,3 +193,18 @@ def test_a_job_is_not_overdue_before_all_that_it_waits_for_has_ended(monkeypatch
 
 def test_flower_needs_the_broker_and_no_account() -> None:
     assert "redis://localhost:6379/0" == BrokerSettings.load().broker
+
+
+def test_a_budget_needs_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="need HMT_PASS_PRICE_PER_CALL"):
+        load(monkeypatch, HMT_PASS_BUDGET_DAY="100")
+
+
+@pytest.mark.parametrize("text", ["", "1,,2", "0", "soon", "inf"])
+def test_canaries_are_sent_after_numbers_of_seconds(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with pytest.raises(SettingsError, match="HMT_PASS_CANARY_AFTER_S"):
+        load(monkeypatch, HMT_PASS_CANARY_AFTER_S=text)
+
+
+def test_an_empty_price_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, HMT_PASS_PRICE_PER_CALL="").price_per_call is None
