@@ -51,6 +51,7 @@ style: setup ## check format, lint, types, import layers and generated files
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(RUN) -m hmt_pass.codes | diff -u docs/codes.md - || { echo 'docs/codes.md is stale: run make codes' >&2; exit 1; }
+	@$(RUN) -m hmt_pass.cures | diff -u docs/dead-letters.md - || { echo 'docs/dead-letters.md is stale: run make codes' >&2; exit 1; }
 
 check: style test ## what CI runs: style, then test
 
@@ -75,8 +76,9 @@ bench-load: setup ## offer the endpoint 1.5 times what it can answer, for 10 min
 bench-ocr: setup ## measure the OCR engine beside others; OPTIONS="--cards 20" or --help. Needs fonts and Tesseract of Debian
 	@$(RUN) -m bench ocr $(OPTIONS)
 
-codes: setup ## write docs/codes.md again from hmt_pass/codes.py
+codes: setup ## write docs/codes.md and docs/dead-letters.md again from hmt_pass/codes.py and cures.py
 	@$(RUN) -m hmt_pass.codes > docs/codes.md
+	@$(RUN) -m hmt_pass.cures > docs/dead-letters.md
 
 clean: ## remove whatever make and the tests have made
 	@rm -rf .boot .venv .local .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,7 +18,10 @@ DEAD_LETTERS = "hmt_pass:dead_letters"
 DEAD_LETTERS_BY_TIME = "hmt_pass:dead_letters:by_time"
 DEAD_LETTERS_GONE = "hmt_pass:dead_letters:gone"
 DEAD_LETTERS_TIDIED = "hmt_pass:dead_letters:tidied"
+DEAD_LETTERS_EXPIRY = "hmt_pass:dead_letters:expiry"
 DEAD_JOBS = "hmt_pass:dead"
+REDRIVES = "hmt_pass:redrives"
+REDRIVE_RUNS = "hmt_pass:redrives:running"
 BOOKED = "hmt_pass:booked"
 BOOKED_BY_TIME = "hmt_pass:booked:by_time"
 BOOKED_STEADY = "hmt_pass:booked:steady"
@@ -41,6 +44,16 @@ def spend(period: str) -> str:
 def open_jobs(lane: str) -> str:
     """Sorted set: every job of the lane that has no end yet, by the time it was last moved."""
     return f"hmt_pass:open:{lane}"
+
+
+def redrive(name: str) -> str:
+    """Sorted set: the jobs that a named redrive has still to move, by when their dead letters were put."""
+    return f"hmt_pass:redrive:{name}"
+
+
+def redrive_facts(name: str) -> str:
+    """Hash: who planned a redrive, when, of what, and how many it has moved and skipped."""
+    return f"hmt_pass:redrive:{name}:facts"
 
 
 def job(job_id: str) -> str:

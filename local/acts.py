@@ -43,7 +43,7 @@ def run_out_of_money(stage: Stage, later: list[cards.Card]) -> None:
     waiting = stage.send(later[1:])
     _expect_held(stage, waiting)
     stage.console.rule("The operator has paid: release the hold, redrive the dead letter")
-    _release_and_redrive(stage, trigger[0].job_id)
+    _release_and_redrive(stage)
     stage.wait([*trigger, *waiting], READ_ALL_S)
     tables.show(stage, [*trigger, *waiting])
     _expect_recognized(stage, "held and redriven jobs are recognized", [*trigger, *waiting])
@@ -110,9 +110,9 @@ def _expect_held(stage: Stage, waiting: list[Sent]) -> None:
     stage.checks.expect("the jobs behind it are held, not burned", ok, detail)
 
 
-def _release_and_redrive(stage: Stage, job_id: str) -> None:
+def _release_and_redrive(stage: Stage) -> None:
     released = stage.command("hold", "release", "--redrive")
-    ok = released == {"released": True, "redriven": [job_id], "dead_of_it": [job_id]}
+    ok = released == {"released": True, "redriven": 1, "dead_of_it": []}
     stage.checks.expect("hold released and dead letter redriven", ok, json.dumps(released))
 
 

@@ -5,7 +5,9 @@ tests/contract holds FakeStorage and the fake Store to what the real ones do.
 
 import hashlib
 import io
+import itertools
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -40,6 +42,8 @@ from worker.ledger import Ledger
 from worker.limits import Limits
 from worker.outcomes import DeadLetteredError
 from worker.queues import RedisQueues
+from worker.redrives import Redrives
+from worker.redriving import Redriving
 from worker.registry import Registry
 from worker.retry import RetryPolicy
 from worker.sending import Sender
@@ -47,6 +51,7 @@ from worker.services import Services
 from worker.settings import Settings
 from worker.spend import Spend
 from worker.storage import Photo
+from worker.wanted import Wanted
 
 BUCKET = "photos"
 PROCESS = "a-host:1:a-process"
@@ -62,6 +67,7 @@ PERMIT = {
     "validDate": "20190118-20290117",
 }
 Answer = Reply | BaseException | Callable[[], Reply]
+_NUMBERS = itertools.count(1)
 
 
 def jpeg(content: str = "a photo", size_px: tuple[int, int] = (64, 40)) -> bytes:
@@ -142,14 +148,14 @@ class FakeStorage:
         return f"https://s3.example/{image.bucket}/{image.key}?{version}X-Amz-Signature=0123456789abcdef"
 
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
-        return self.put_text(bucket, key, json.dumps(document, ensure_ascii=False))
+        return self.put_lines(bucket, key, json.dumps(document, ensure_ascii=False))
 
-    def put_text(self, bucket: str, key: str, text: str) -> str:
+    def put_lines(self, bucket: str, key: str, text: str) -> str:
         if self.put_error:
             raise self.put_error
         if bucket not in self.buckets:
             raise StorageError(f"s3://{bucket}")
-        self.put(bucket, key, text.encode())
+        self.put(bucket, key, text.encode(errors="backslashreplace"))
         return f"s3://{bucket}/{key}"
 
     def get_text(self, bucket: str, key: str, max_bytes: int = 64 << 20) -> str:
@@ -158,6 +164,9 @@ class FakeStorage:
     def keys(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
         names = sorted(key for held, key in self.objects if held == bucket)
         return (key for key in names if key.startswith(prefix) and key > after)
+
+    def check_image(self, image: ImageRef, etag: str | None = None) -> None:
+        self.get(image, sys.maxsize, etag)
 
     def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
         return cast("dict[str, Any]", json.loads(self.get(ImageRef.parse(address), max_bytes).body))
@@ -227,6 +236,7 @@ def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **sett
         registry=Registry(store, queues, delayed, chosen.visibility_timeout_s),
         dead_letters=DeadLetters(store),
         storage=cast("Any", storage),
+        archive=archive,
         sender=Sender(chosen.send, cast("Any", storage)),
         client=cast("Any", client),
         retry=RetryPolicy(chosen.max_attempts, chosen.retry_base_s, chosen.retry_cap_s, chosen.max_age_s),
@@ -334,6 +344,13 @@ class World:
     def is_delayed(self, job: Job) -> bool:
         """Whether the job's message waits for its time."""
         return self.services.delayed.due_at(job.job_id) is not None
+
+    def redrive(self, *job_ids: str) -> int:
+        """Move dead letters back, as an operator does; returns how many."""
+        letters, name = self.services.dead_letters, f"redrive-{next(_NUMBERS)}"
+        chosen = [letter for letter, _ in letters.select(Wanted(job_ids=job_ids))]
+        Redrives(letters.store).keep(name, chosen, "ann", {})
+        return Redriving(self.services, "ann", sleep=lambda _: None).run(name)
 
     def let_the_claim_expire(self, job: Job) -> None:
         """What the time does to a claim whose worker died."""

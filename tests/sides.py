@@ -15,6 +15,8 @@ from worker.queues import RedisQueues
 from worker.rabbitmq.dead_letters import RabbitDeadLetters
 from worker.rabbitmq.delays import RabbitDelays
 from worker.rabbitmq.queues import RabbitQueues
+from worker.redrives import Redrives
+from worker.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,18 @@ class Side:
     delayed: Delays
     dead_letters: DeadLetters | RabbitDeadLetters
     look: Callable[[str], list[Lying]]
+
+    def redrive(self, *job_ids: str, name: str = "june-outage") -> int:
+        """Keep a redrive of these jobs and move them; returns how many."""
+        redrives = Redrives(self.dead_letters.store)
+        redrives.keep(name, [letter for letter, _ in self.dead_letters.select(Wanted(job_ids=job_ids))], "ann", {})
+        return self.move(name)
+
+    def move(self, name: str) -> int:
+        """Move what is left of a redrive, without the states of its jobs."""
+        letters = Redrives(self.dead_letters.store).next(name, 1000)
+        puts = zip(letters, self.dead_letters.puts(letters), strict=True)
+        return self.dead_letters.redrive({letter: put for letter, put in puts if put}, name)
 
 
 def on_redis(store: Store) -> Side:

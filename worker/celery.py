@@ -17,7 +17,7 @@ from worker.rabbitmq.options import broker_options
 from worker.services import services
 from worker.settings import BrokerSettings
 
-app = Celery("hmt_pass", include=["tasks.recognize"])
+app = Celery("hmt_pass", include=["tasks.recognize", "worker.inspection"])
 app.steps["worker"].add(Duties)
 app.steps["consumer"].add(HoldWatch)
 

@@ -6,7 +6,7 @@ that matters is one script, so a kill falls before it or after it.
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -222,16 +222,26 @@ class Claims:
         if not self._write(keys=names, args=[token, job_id, *_flat(fields)]):
             raise claim_lost()
 
-    def expire(self, job_id: str, ttl_s: int) -> None:
-        """Let the state of a job go after `ttl_s`, and a receipt at once: nobody will ask for it again."""
-        self._store.srem(keys.DEAD_JOBS, job_id)
-        self._store.delete(keys.receipt(job_id))
-        for key in (keys.job(job_id), keys.attempts(job_id)):
-            self._store.expire(key, ttl_s)
+    def expire(self, job_ids: Iterable[str], ttl_s: int) -> None:
+        """Let the states of jobs go after `ttl_s`, and a receipt at once: nobody will ask for it again."""
+        with self._store.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.srem(keys.DEAD_JOBS, job_id)
+                pipe.delete(keys.receipt(job_id))
+                pipe.expire(keys.job(job_id), ttl_s)
+                pipe.expire(keys.attempts(job_id), ttl_s)
+            pipe.execute()
 
-    def revive(self, job_id: str) -> None:
-        """Give a dead job a new budget before its message is redriven; attempts go on counting."""
-        self._revive(keys=[keys.job(job_id), *_OPEN], args=[job_id])
+    def revive(self, job_ids: Iterable[str], by: str, name: str) -> None:
+        """Give dead jobs a new budget before their messages are redriven; attempts go on counting.
+
+        `by` and the redrive's `name` are written into the jobs' history.
+        """
+        redrive = json.dumps({"at": now(), "by": by, "name": name})
+        with self._store.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                self._revive(keys=[keys.job(job_id), keys.DEAD_JOBS, *_OPEN], args=[job_id, redrive], client=pipe)
+            pipe.execute()
 
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still ours."""

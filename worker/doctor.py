@@ -60,7 +60,7 @@ def _redis(services: Services) -> Iterator[Finding]:
 
 def _broker(services: Services) -> Iterator[Finding]:
     letters = services.dead_letters
-    yield from _server("broker", letters.broker) if isinstance(letters, DeadLetters) else _rabbit(letters)
+    yield from _server("broker", letters.store) if isinstance(letters, DeadLetters) else _rabbit(letters)
 
 
 def _rabbit(letters: RabbitDeadLetters) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """What every worker does for the fleet beside its jobs, in a thread of its own: any worker can do it, one is enough.
 
 Delayed messages go back to their queues when they are due, those of dead workers when their bookings have lapsed, and
-those that the broker has lost are written anew, dead letters too.
+those that the broker has lost are written anew, dead letters too. Dead letters that are too old go to the archive.
 """
 
 import threading
@@ -14,6 +14,8 @@ from hmt_pass.errors import ObjectDeniedError, StorageError, StoreError
 from worker.hold import Kind
 from worker.lost_letters import LostLetters
 from worker.observe import log
+from worker.retention import EVERY_S as EXPIRE_EVERY_S
+from worker.retention import Retention
 from worker.services import Services
 
 MOVE_EVERY_S = 0.5
@@ -46,6 +48,7 @@ class Housekeeping:
             _Duty(self._tidy, TIDY_EVERY_S),
             _Duty(self._watch_budget, BUDGET_EVERY_S),
             _Duty(self._archive_ledger, LEDGER_EVERY_S),
+            _Duty(self._expire, EXPIRE_EVERY_S),
         ]
 
     def start(self) -> None:
@@ -100,6 +103,9 @@ class Housekeeping:
         settings = self._services.settings
         if settings.archive_bucket or settings.results_bucket:  # otherwise it stays in Redis: `doctor` says so
             self._services.ledger.archive_due(datetime.now(UTC))
+
+    def _expire(self) -> None:
+        Retention(self._services, self._services.archive, time.time).expire()
 
     def _reconcile(self) -> None:
         self._services.registry.reconcile(self._services.worker, min(RECONCILE_EVERY_S, self._lease_s) * 0.9)

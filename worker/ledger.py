@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self, cast
 
 from hmt_pass import keys
+from hmt_pass.errors import SettingsError
 from hmt_pass.store import Store
-from worker.archive import Archive, NoArchiveError
+from worker.archive import Archive
 from worker.spend import Spend
 
 KIND = "ledger"
@@ -120,7 +121,7 @@ class Ledger:
 
     def _in_s3(self, moment: datetime) -> Iterator[dict[str, Any]]:
         """From the day before on, for a batch may have begun then."""
-        with suppress(NoArchiveError):
+        with suppress(SettingsError):
             for name in self._archive.names(KIND, f"{moment.astimezone(UTC) - timedelta(days=1):%Y/%m/%d}"):
                 yield from self._archive.read(KIND, name)
 

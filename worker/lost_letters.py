@@ -8,12 +8,13 @@ from hmt_pass.errors import InvalidJobError
 from hmt_pass.job import Job
 from hmt_pass.status import State
 from worker.claims import now
-from worker.dead_letters import DeadLetter
+from worker.dead_letter_index import chunks
 from worker.envelope import TaskMessage
+from worker.letters import DeadLetter, redrives
 from worker.observe import log
 from worker.services import Services
 
-BATCH = 500  # jobs looked at in one round
+BATCH = 500  # letters written in one round
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,9 @@ class LostLetters:
         store, letters = self.services.store, self.services.dead_letters
         if store.scard(keys.DEAD_JOBS) == letters.count():
             return []
-        job_ids = [str(job_id) for job_id in islice(store.sscan_iter(keys.DEAD_JOBS, count=BATCH), BATCH)]
-        return [job_id for job_id in job_ids if letters.find(job_id) is None and self._is_written_anew(job_id)]
+        dead = map(str, store.sscan_iter(keys.DEAD_JOBS, count=BATCH))
+        missing = (job_id for chunk in chunks(dead, BATCH) for job_id in letters.missing(chunk))
+        return [job_id for job_id in islice(missing, BATCH) if self._is_written_anew(job_id)]
 
     def _is_written_anew(self, job_id: str) -> bool:
         fields = self.services.claims.fields(job_id)
@@ -57,6 +59,7 @@ class LostLetters:
             first_failure_at=fields.get("first_failure_at"),
             last_failure_at=fields.get("finished_at"),
             redriven=int(fields.get("redriven", 0)),
+            redrives=redrives(fields),
             worker=self.services.worker,
             worker_version=__version__,
         )

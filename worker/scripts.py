@@ -115,18 +115,24 @@ end
 return 1
 """
 
+# `redrive` is who moves the job back, when and under which name; the last 20 of them are kept.
 REVIVE = """
-local job, interactive, bulk = unpack(KEYS)
+local job, dead, interactive, bulk = unpack(KEYS)
+local job_id, redrive = unpack(ARGV)
 if redis.call('HGET', job, 'state') ~= 'dead' then return end
 local attempts = redis.call('HGET', job, 'attempts')
-redis.call('HSET', job, 'state', 'queued', 'attempts_before', attempts or 0)
+local redrives = cjson.decode(redis.call('HGET', job, 'redrives') or '[]')
+table.insert(redrives, cjson.decode(redrive))
+if #redrives > 20 then table.remove(redrives, 1) end
+redis.call('SREM', dead, job_id)
+redis.call('HSET', job, 'state', 'queued', 'attempts_before', attempts or 0, 'redrives', cjson.encode(redrives))
 redis.call('HINCRBY', job, 'redriven', 1)
 redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths',
     'moved', 'finished_at')
 redis.call('PERSIST', job)
 local time = redis.call('TIME')
 local open = redis.call('HGET', job, 'lane') == 'bulk' and bulk or interactive
-redis.call('ZADD', open, time[1] + time[2] / 1000000, ARGV[1])
+redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
 """
 
 # A lease that lapsed while Redis was away, and that nobody has taken since, is ours again: the job still runs here. Not

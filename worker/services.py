@@ -53,6 +53,7 @@ class Services:
     registry: Registry
     dead_letters: DeadLetters | RabbitDeadLetters
     storage: Storage
+    archive: Archive
     sender: Sender
     client: Client
     retry: RetryPolicy
@@ -95,7 +96,7 @@ def build(settings: Settings) -> Services:
     receipt_ttl_s = settings.status_ttl_s + int(settings.max_age_s)
     broker = _on_rabbit(settings.broker, store, claims) if is_rabbit(settings.broker) else _on_redis(settings)
     storage = Storage(settings.storage_timeout_s, settings.concurrency)
-    archive = Archive(storage, settings.archive_bucket or settings.results_bucket, settings.archive_prefix)
+    archive = Archive(storage, settings.archive_bucket or settings.results_bucket or None, settings.archive_prefix)
     spend = Spend(store, limits, settings.price_per_call)
     return Services(
         settings=settings,
@@ -113,6 +114,7 @@ def build(settings: Settings) -> Services:
         registry=Registry(store, broker.queues, broker.delayed, settings.visibility_timeout_s),
         dead_letters=broker.dead_letters,
         storage=storage,
+        archive=archive,
         sender=Sender(settings.send, storage),
         client=Client(
             settings.api_id,

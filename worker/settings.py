@@ -160,6 +160,7 @@ class Settings(BrokerSettings):
     dedupe_window_s: Annotated[int, Field(ge=0)] = 24 * 3600
     result_ttl_s: Annotated[int, Field(ge=1)] = 24 * 3600
     status_ttl_s: Annotated[int, Field(ge=1)] = 7 * 24 * 3600
+    dead_letter_ttl_s: Annotated[int, Field(ge=0)] = 90 * 24 * 3600
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:

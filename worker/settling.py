@@ -25,9 +25,9 @@ from hmt_pass.job import Lane
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
 from worker.claims import Claim, claim_lost, now
-from worker.dead_letters import DeadLetter
 from worker.envelope import TaskMessage
 from worker.hold import Kind
+from worker.letters import DeadLetter, redrives
 from worker.observe import log
 from worker.outcomes import (
     BudgetSpentError,
@@ -220,6 +220,7 @@ class Settling:
             first_failure_at=fields.get("first_failure_at") or moment,
             last_failure_at=moment,
             redriven=int(fields.get("redriven", 0)),
+            redrives=redrives(fields),
             worker=self.services.worker,
             worker_version=__version__,
         )

@@ -6,6 +6,7 @@ One client for all threads of a process: boto3's clients are thread-safe, and on
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -120,10 +121,6 @@ class Storage:
                 "get_object", Params=_request(image, None), ExpiresIn=PRESIGNED_FOR_S
             )
 
-    def put_text(self, bucket: str, key: str, text: str) -> str:
-        """Write a text, replacing what was there; returns its s3:// address. Raises like `put_json`."""
-        return self._put(bucket, key, text, "text/plain; charset=utf-8")
-
     def get_text(self, bucket: str, key: str, max_bytes: int = 64 << 20) -> str:
         """Read a text back. Raises like `get`."""
         image = ImageRef(bucket, key)
@@ -145,6 +142,22 @@ class Storage:
         paid for waits until somebody has created it.
         """
         return self._put(bucket, key, json.dumps(document, ensure_ascii=False, indent=1), "application/json")
+
+    def put_lines(self, bucket: str, key: str, text: str) -> str:
+        """The same for JSON lines."""
+        return self._put(bucket, key, text, "application/jsonl")
+
+    def check_image(self, image: ImageRef, etag: str | None = None) -> None:
+        """Raise like `get` when that would not find the object. Reads none of it, and counts no room."""
+        try:
+            with _translated(str(image)):
+                self._client.head_object(**_request(image, etag))
+        except StorageError:
+            if not image.version_id:
+                raise
+            # A HEAD is answered without words, and a version id that S3 never gave looks like any bad request.
+            with self._opened(image, sys.maxsize, etag):
+                pass
 
     def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
         """Read a document back from its s3:// address. Raises like `get`."""
@@ -173,7 +186,7 @@ class Storage:
             with _translated(address):
                 self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
         except ObjectMissingError as error:
-            raise StorageError(f"{error}: create the bucket, or set another one in HMT_PASS_RESULTS_BUCKET") from None
+            raise StorageError(f"{error}: create the bucket or name another one in the settings") from None
         return address
 
     @contextmanager

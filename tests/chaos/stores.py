@@ -14,6 +14,7 @@ from hmt_pass import keys
 from hmt_pass.job import Lane
 from hmt_pass.store import Store
 from local.s3 import BUCKET, S3Server
+from worker.puts import letter_of
 
 CHUNK = 500
 PREFIX = "hmt-pass/"
@@ -51,7 +52,7 @@ def states(store: Store, job_ids: Sequence[str]) -> list[str]:
 
 
 def _letters(entries: Mapping[str, str]) -> dict[str, str]:
-    return {job_id: str(json.loads(text)["letter"]["reason"]) for job_id, text in entries.items()}
+    return {job_id: letter_of(text).reason for job_id, text in entries.items()}
 
 
 def read_jobs(store: Store, job_ids: Sequence[str]) -> Iterator[JobFacts]:

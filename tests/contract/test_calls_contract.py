@@ -159,8 +159,8 @@ def test_a_dead_job_comes_back_with_a_new_budget_and_its_attempts(one: Caller, s
     one.claims.died("mine", "exhausted: not connected")
     one.claims.release(claim)
     assert State.DEAD is State(one.claims.fields("mine")["state"])
-    one.claims.expire("mine", 60)
-    one.claims.revive("mine")
+    one.claims.expire(["mine"], 60)
+    one.claims.revive(["mine"], by="ann", name="june-outage")
     again = one.claims.claim(JOB)
     assert (0, "1", "1") == (again.attempts, again.fields["attempts"], again.fields["redriven"])
     assert set() == again.fields.keys() & {"failures", "first_failure_at", "reason", "finished_at"}
@@ -170,7 +170,7 @@ def test_a_dead_job_comes_back_with_a_new_budget_and_its_attempts(one: Caller, s
 def test_the_state_of_a_discarded_job_goes_in_the_end(one: Caller, store: Store) -> None:
     claim, attempt = one.begin()
     one.end(claim, attempt, receipt=PAID)
-    one.claims.expire("mine", 60)
+    one.claims.expire(["mine"], 60)
     assert [60, 60] == [store.ttl(keys.job("mine")), store.ttl(keys.attempts("mine"))]
     assert not store.exists(keys.receipt("mine"))
 

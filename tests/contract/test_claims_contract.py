@@ -185,5 +185,5 @@ def test_a_waiting_job_says_why(claims: Claims) -> None:
 
 def test_a_job_that_is_not_dead_is_not_revived(claims: Claims) -> None:
     claims.claim(JOB)
-    claims.revive("mine")
+    claims.revive(["mine"], by="ann", name="june-outage")
     assert ("running", None) == (claims.fields("mine")["state"], claims.fields("mine").get("redriven"))

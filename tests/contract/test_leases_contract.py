@@ -203,7 +203,7 @@ def test_a_death_is_forgotten_when_somebody_redrives_the_job(store: Store, claim
     claims.claim(JOB)
     claims.died("mine", "poison")
 
-    claims.revive("mine")
+    claims.revive(["mine"], by="ann", name="june-outage")
 
     assert "deaths" not in claims.fields("mine")
 

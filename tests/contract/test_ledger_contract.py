@@ -10,10 +10,10 @@ from callers import Caller
 from fakes import FakeStorage
 
 from hmt_pass import keys
-from hmt_pass.errors import StorageError
+from hmt_pass.errors import SettingsError, StorageError
 from hmt_pass.store import Store
 from worker import ledger as ledger_module
-from worker.archive import Archive, NoArchiveError
+from worker.archive import Archive
 from worker.ledger import Ledger
 from worker.limits import Limits
 from worker.spend import Spend
@@ -160,7 +160,7 @@ def test_a_call_that_was_taken_for_lost_is_listed_once_with_the_truth(books: Boo
 def test_an_archive_without_a_bucket_says_what_to_set(store: Store) -> None:
     storage: Any = FakeStorage()
     archive = Archive(storage, None, "archive/")
-    with pytest.raises(NoArchiveError, match="HMT_PASS_ARCHIVE_BUCKET"):
+    with pytest.raises(SettingsError, match="HMT_PASS_ARCHIVE_BUCKET"):
         archive.keep("ledger", "a", [])
     books = Caller.on(store)
     books.call("a")

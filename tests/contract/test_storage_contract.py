@@ -86,10 +86,33 @@ def test_a_version_is_read_although_there_is_a_newer_one(s3_side: S3) -> None:
     assert b"one" == s3_side.storage.get(ImageRef(VERSIONED, "a.jpg", first.version_id), 1000).body
 
 
-@pytest.mark.parametrize("image", [ImageRef(BUCKET, "none.jpg"), ImageRef("no-such-bucket", "a.jpg")])
-def test_what_is_not_there_is_missing(s3_side: S3, image: ImageRef) -> None:
-    with pytest.raises(ObjectMissingError, match=str(image)):
+@pytest.mark.parametrize(
+    "image",
+    [ImageRef(BUCKET, "none.jpg"), ImageRef("no-such-bucket", "a.jpg"), ImageRef(VERSIONED, "a.jpg", "no-version")],
+    ids=str,
+)
+def test_what_is_not_there_is_missing_for_whoever_reads_and_whoever_only_looks(s3_side: S3, image: ImageRef) -> None:
+    s3_side.upload(VERSIONED, "a.jpg", b"one")
+    with pytest.raises(ObjectMissingError, match=re.escape(str(image))):
         s3_side.storage.get(image, 1000)
+    with pytest.raises(ObjectMissingError, match=re.escape(str(image))):
+        s3_side.storage.check_image(image)
+
+
+def test_an_image_is_looked_for_without_being_read(s3_side: S3) -> None:
+    image = ImageRef(BUCKET, "looked-for.jpg")
+    etag = s3_side.upload(BUCKET, image.key, b"one")
+    s3_side.storage.check_image(image)
+    s3_side.storage.check_image(image, etag)
+    with pytest.raises(ObjectChangedError, match=r"looked-for\.jpg"):
+        s3_side.storage.check_image(image, "5a" * 16)
+
+
+def test_lines_are_kept_as_they_are(s3_side: S3) -> None:
+    text = '{"reason": "余额不足"}\n{"reason": "\ud83e"}\n'
+    address = s3_side.storage.put_lines(BUCKET, "archive/a.jsonl", text)
+    read = s3_side.storage.get(ImageRef.parse(address), 1000).body
+    assert '{"reason": "余额不足"}\n{"reason": "\\ud83e"}\n'.encode() == read
 
 
 def test_an_object_up_to_the_limit_is_read_and_one_byte_more_is_rejected(s3_side: S3) -> None:

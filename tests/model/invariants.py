@@ -15,6 +15,7 @@ from stage import World
 from hmt_pass import keys
 from hmt_pass.codes import Code
 from hmt_pass.job import Job
+from worker.puts import letter_of
 
 AGAIN = "a stored reply is bought again"
 SECOND_END = "the job has a second end"
@@ -66,7 +67,7 @@ class View:
     @cached_property
     def letter(self) -> dict[str, Any] | None:
         text = self.world.redis.get(keys.DEAD_LETTERS, {}).get(self.job.job_id)
-        return json.loads(text)["letter"] if text else None
+        return letter_of(text).record() if text else None
 
     @cached_property
     def is_delayed(self) -> bool:

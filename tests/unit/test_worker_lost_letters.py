@@ -4,7 +4,7 @@ from fakes import World, reply
 from hmt_pass import keys
 from hmt_pass.job import DEAD_LETTER_QUEUE, Job
 from hmt_pass.status import State
-from worker.dead_letters import DeadLetter
+from worker.letters import DeadLetter
 from worker.lost_letters import LostLetters
 
 
@@ -47,8 +47,7 @@ def test_it_can_be_redriven_like_the_first(world: World) -> None:
     job, _ = die(world, "lost")
     lose_the_letters(world)
     write_anew(world)
-    world.services.claims.revive("lost")
-    assert world.services.dead_letters.redrive("lost")
+    assert 1 == world.redrive("lost")
     assert "done" == world.run(job).end
     assert ([], State.RECOGNIZED) == (write_anew(world), world.status(job).state)
 
@@ -71,7 +70,7 @@ def test_a_discarded_letter_stays_discarded(world: World) -> None:
     die(world, "kept")
     die(world, "discarded")
     world.services.dead_letters.discard("discarded")
-    world.services.claims.expire("discarded", 60)
+    world.services.claims.expire(["discarded"], 60)
     assert [] == write_anew(world)
 
 

@@ -256,8 +256,7 @@ def test_a_redriven_job_has_a_new_budget_and_its_attempts_count_on(world: World)
     world.script(*[reply("9999")] * 8)
     for _ in range(8):
         world.run(job)
-    world.services.claims.revive(job.job_id)
-    assert world.services.dead_letters.redrive(job.job_id)
+    assert 1 == world.redrive(job.job_id)
 
     assert ("done", 9) == (world.run(job).end, world.status(job).attempts)
     assert f"{job.job_id}-9" == world.client.calls[-1]["sequence_id"]
@@ -270,7 +269,7 @@ def test_a_redriven_job_is_possibly_charged_anew(world: World) -> None:
     world.script(UnansweredError("one"), UnansweredError("two"))
     for _ in range(3):
         world.run(job)
-    world.services.claims.revive(job.job_id)
+    world.redrive(job.job_id)
     assert "done" == world.run(job).end
 
 

@@ -14,11 +14,11 @@ from hmt_pass.job import Job
 from hmt_pass.queues import dead_letter_queue, tls, work_queues
 from hmt_pass.rabbit import Rabbit
 from worker.celery import app, configure
-from worker.dead_letters import DeadLetter
 from worker.doctor import examine
+from worker.letters import DeadLetter
+from worker.puts import Put
 from worker.rabbitmq.dead_letters import RabbitDeadLetters
 from worker.rabbitmq.delays import RabbitDelays
-from worker.rabbitmq.puts import Put
 from worker.rabbitmq.queues import RabbitQueues
 from worker.rabbitmq.tidying import SETTLED_AFTER_S, Tidying, Verdict
 from worker.settling import Settling
@@ -140,8 +140,7 @@ def test_a_second_copy_of_a_dead_letter_goes_and_one_that_was_not_seen_is_lost()
 
 def test_a_put_survives_its_entry() -> None:
     original = put("a")
-    entry = {**original.headers["hmt_pass_put"], "letter": LETTER.as_dict(), "message": original.message.to_json()}
-    assert original == Put.from_entry({**entry, "score": original.score, "put_id": "a"})
+    assert original == Put.from_entry(original.to_json()) == Put.from_entry(original.envelope())
 
 
 @pytest.mark.parametrize(("version", "ok"), [("3.10.8", True), ("4.1.0", True), ("3.9.29", False)])

@@ -86,17 +86,18 @@ def test_every_variable_is_read_under_its_name(monkeypatch: pytest.MonkeyPatch) 
         "HMT_PASS_DEDUPE_WINDOW_S": "0",
         "HMT_PASS_RESULT_TTL_S": "10",
         "HMT_PASS_STATUS_TTL_S": "11",
+        "HMT_PASS_DEAD_LETTER_TTL_S": "0",
+        "HMT_PASS_ARCHIVE_BUCKET": "archive",
+        "HMT_PASS_ARCHIVE_PREFIX": "",
+        "HMT_PASS_PRICE_PER_CALL": "0.12",
         "HMT_PASS_LOG_FORMAT": "console",
         "HMT_PASS_RATE_PER_S": "7.5",
         "HMT_PASS_MAX_IN_FLIGHT": "8",
         "HMT_PASS_CANARY_AFTER_S": "1, 2.5",
         "HMT_PASS_HOLD_AFTER_FAILURES": "9",
-        "HMT_PASS_PRICE_PER_CALL": "0.12",
         "HMT_PASS_BUDGET_DAY": "100",
         "HMT_PASS_BUDGET_MONTH": "2000",
         "HMT_PASS_BILLING_UTC_OFFSET_H": "-5.5",
-        "HMT_PASS_ARCHIVE_BUCKET": "archive",
-        "HMT_PASS_ARCHIVE_PREFIX": "old/",
     }
     settings = load(
         monkeypatch, **{name: str(TimestampUnit.SECONDS) if value == "s" else value for name, value in given.items()}
@@ -123,17 +124,18 @@ def test_every_variable_is_read_under_its_name(monkeypatch: pytest.MonkeyPatch) 
         "dedupe_window_s": 0,
         "result_ttl_s": 10,
         "status_ttl_s": 11,
+        "dead_letter_ttl_s": 0,
+        "archive_bucket": "archive",
+        "archive_prefix": "",
+        "price_per_call": Decimal("0.12"),
         "log_format": LogFormat.CONSOLE,
         "rate_per_s": 7.5,
         "max_in_flight": 8,
         "canary_after_s": (1.0, 2.5),
         "hold_after_failures": 9,
-        "price_per_call": Decimal("0.12"),
         "budget_day": Decimal(100),
         "budget_month": Decimal(2000),
         "billing_utc_offset_h": -5.5,
-        "archive_bucket": "archive",
-        "archive_prefix": "old/",
     }
     assert expected == {name: getattr(settings, name) for name in expected}
     named = {name.removeprefix("HMT_PASS_").lower() for name in {**given, **NEEDED}}
@@ -164,6 +166,9 @@ def test_settings_do_not_change_while_a_process_runs(monkeypatch: pytest.MonkeyP
         ("HMT_PASS_READ_TIMEOUT_S", "nan"),
         ("HMT_PASS_DEDUPE_WINDOW_S", "-1"),
         ("HMT_PASS_RESULT_TTL_S", "0"),
+        ("HMT_PASS_DEAD_LETTER_TTL_S", "-1"),
+        ("HMT_PASS_PRICE_PER_CALL", "-0.1"),
+        ("HMT_PASS_PRICE_PER_CALL", "cheap"),
         ("HMT_PASS_ENDPOINT_URL", "http://"),
         ("REDIS_URL", "redis://host:port/0"),
     ],
@@ -189,6 +194,11 @@ def test_a_total_below_the_time_to_connect_is_refused(monkeypatch: pytest.Monkey
 def test_a_job_is_not_overdue_before_all_that_it_waits_for_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch)
     assert settings.deadline_s > settings.total_timeout_s + 2 * settings.storage_timeout_s
+
+
+def test_what_is_left_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, HMT_PASS_ARCHIVE_BUCKET="", HMT_PASS_PRICE_PER_CALL="")
+    assert (None, None) == (settings.archive_bucket, settings.price_per_call)
 
 
 def test_flower_needs_the_broker_and_no_account() -> None:

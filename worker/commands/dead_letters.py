@@ -1,14 +1,19 @@
-"""`dead-letters list|show|redrive|discard`."""
+"""`dead-letters groups|list|show|export`; plan, redrive and discard have files of their own."""
 
-from collections.abc import Iterable
-from contextlib import suppress
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
-from hmt_pass.errors import StoreError
-from worker.commands.output import Command, show, table, with_json
-from worker.dead_letters import DeadLetter
+from worker.commands.discard import discard
+from worker.commands.output import show, show_each, table, with_json
+from worker.commands.redrive import plan, redrive, redrives
+from worker.commands.selection import selected, selecting
+from worker.letter_groups import group
+from worker.letters import DeadLetter
 from worker.services import services
+from worker.wanted import Wanted
 
 
 @click.group("dead-letters")
@@ -16,86 +21,74 @@ def dead_letters() -> None:
     """Jobs that failed for good. Looking at them moves nothing."""
 
 
-def _selection(command: Command) -> Command:
-    """Which dead letters a command is for: job ids, a filter, or --all."""
-    for option in (
-        click.argument("job_ids", nargs=-1),
-        click.option("--code", help="Only those with this business code."),
-        click.option("--reason", help="Only those whose reason contains this text."),
-        click.option("--all", "everything", is_flag=True, help="Every one that the filters leave."),
-    ):
-        command = option(command)
-    return command
+for command in (plan, redrive, redrives, discard):
+    dead_letters.add_command(command)
 
 
-def _selected(job_ids: tuple[str, ...], code: str | None, reason: str | None, *, everything: bool) -> list[DeadLetter]:
-    if not (job_ids or code or reason or everything):
-        raise click.UsageError("name job ids, or --code, --reason or --all")
-    missing = [job_id for job_id in job_ids if services().dead_letters.find(job_id) is None]
-    if missing:
-        raise click.ClickException(f"no dead letter for {', '.join(missing)}")
-    return [letter for letter in _filtered(code, reason) if not job_ids or letter.job_id in job_ids]
-
-
-def _filtered(code: str | None, reason: str | None) -> Iterable[DeadLetter]:
-    return (letter for letter in services().dead_letters.list(code) if not reason or reason in letter.reason)
-
-
-def _tidy() -> None:
-    with suppress(StoreError):  # what was asked for is done; housekeeping tidies too
-        services().dead_letters.keep_in_step()
+@dead_letters.command()
+@selecting
+@with_json
+def groups(*, wanted: Wanted, as_json: bool) -> None:
+    """One line a code and reason, the largest group first, and what to do about it."""
+    found = group(letter for _, letter in selected(wanted))
+    lines = [
+        f"{one.count:>7}  {one.code or '-':4}  {one.oldest_at} to {one.newest_at}  {one.redriven} redriven before"
+        f"  {one.reason}\n{'':15}{one.cure.en}\n{'':15}{one.cure.zh}"
+        for one in found
+    ]
+    show([one.as_dict() for one in found], as_json=as_json, lines=lines or ["no dead letters"])
 
 
 @dead_letters.command("list")
-@click.option("--code", help="Only those with this business code.")
-@click.option("--reason", help="Only those whose reason contains this text.")
+@selecting
 @with_json
-def list_(*, code: str | None, reason: str | None, as_json: bool) -> None:
+def list_(*, wanted: Wanted, as_json: bool) -> None:
     """One line a dead letter, oldest first."""
-    letters = list(_filtered(code, reason))
-    lines = [f"{item.job_id}  {item.dead_at}  {item.code or '-':4}  {item.reason}  {item.image}" for item in letters]
-    show([letter.as_dict() for letter in letters], as_json=as_json, lines=lines or ["no dead letters"])
+    letters = (letter for _, letter in selected(wanted))
+    show_each((letter.as_dict() for letter in letters), as_json=as_json, lines=_lines(letters))
+
+
+def _lines(letters: Iterator[DeadLetter]) -> Iterator[str]:
+    found = False
+    for letter in letters:
+        found = True
+        again = f"redriven {letter.redriven}x  " if letter.redriven else ""
+        yield f"{letter.job_id}  {letter.dead_at}  {letter.code or '-':4}  {letter.reason}  {again}{letter.image}"
+    if not found:
+        yield "no dead letters"
 
 
 @dead_letters.command("show")
 @click.argument("job_id")
 @with_json
 def show_(*, job_id: str, as_json: bool) -> None:
-    """Everything known of one dead letter."""
+    """Everything known of one dead letter, and what to do about it."""
     letter = services().dead_letters.find(job_id)
     if letter is None:
         raise click.ClickException(f"no dead letter for {job_id}; ask `python -m worker status {job_id}`")
-    show(letter.as_dict(), as_json=as_json, lines=table(letter.as_dict()))
+    shown = letter.as_dict()
+    attempts = [
+        f"attempt {item['attempt']}  {item['started_at']}  {item.get('ms')} ms  {item.get('code') or item.get('error')}"
+        f"  charge {item.get('charge')}  {item.get('request_id') or '-'}"
+        for item in shown.pop("attempts")
+    ]
+    past = [f"redriven  {one['at']}  by {one['by']}  as {one['name']}" for one in shown.pop("redrives")]
+    show(letter.as_dict(), as_json=as_json, lines=[*table(shown), *attempts, *past])
 
 
 @dead_letters.command()
-@_selection
+@click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to stdout.")
+@selecting
 @with_json
-def redrive(*, job_ids: tuple[str, ...], code: str | None, reason: str | None, everything: bool, as_json: bool) -> None:
-    """Move dead letters back to their queues with a new budget of attempts, each once."""
-    moved = []
-    for letter in _selected(job_ids, code, reason, everything=everything):
-        services().claims.revive(letter.job_id)
-        if services().dead_letters.redrive(letter.job_id):
-            moved.append(letter.job_id)
-    _tidy()
-    hint = ["on hold: they wait for `python -m worker hold release`"] if services().hold.is_on() else []
-    show({"redriven": moved}, as_json=as_json, lines=[*moved, f"{len(moved)} redriven", *hint])
-
-
-@dead_letters.command()
-@_selection
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@with_json
-def discard(
-    *, job_ids: tuple[str, ...], code: str | None, reason: str | None, everything: bool, yes: bool, as_json: bool
-) -> None:
-    """Drop dead letters for good. The jobs stay `dead` until their state expires."""
-    letters = _selected(job_ids, code, reason, everything=everything)
-    if not yes:
-        click.confirm(f"discard {len(letters)} dead letters for good?", abort=True, err=True)
-    gone = [letter.job_id for letter in letters if services().dead_letters.discard(letter.job_id)]
-    for job_id in gone:
-        services().claims.expire(job_id, services().settings.status_ttl_s)
-    _tidy()
-    show({"discarded": gone}, as_json=as_json, lines=[*gone, f"{len(gone)} discarded"])
+def export(*, path: Path | None, wanted: Wanted, as_json: bool) -> None:
+    """One JSON object a line and dead letter, oldest first. Moves nothing."""
+    lines = (json.dumps(letter.as_dict(), ensure_ascii=False) for _, letter in selected(wanted))
+    if path is None:
+        show(None, as_json=False, lines=lines)
+        return
+    count = 0
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        for line in lines:
+            file.write(line + "\n")
+            count += 1
+    show({"exported": count, "file": str(path)}, as_json=as_json, lines=[f"{count} exported to {path}"])

@@ -4,6 +4,7 @@ import time
 
 import click
 
+from worker import incidents
 from worker.commands.operator import operator
 from worker.commands.output import show, table, with_json
 from worker.hold import HoldInfo
@@ -26,9 +27,7 @@ def status(*, as_json: bool) -> None:
     lines = [_ends(info)] if info else ["not on hold"]
     if shown:
         lines += table({name: value for name, value in shown.as_dict().items() if name != "canary_at"})
-    if dead:
-        lines.append(_offer(dead))
-    show(document, as_json=as_json, lines=lines)
+    show(document, as_json=as_json, lines=[*lines, *_offer(dead)])
 
 
 @hold.command("set")
@@ -49,11 +48,11 @@ def release(*, at_once: bool, redrives: bool, as_json: bool) -> None:
     """Let the fleet go on, slowly at first: the rate doubles every 5 s up to its limit."""
     info = services().hold.info()
     released = services().hold.release(by=operator(), at_once=at_once)
+    moved = incidents.redrive(services(), info, operator()) if redrives else 0
     dead = _dead_of(info)
-    moved = _redrive(dead) if redrives else []
-    line = "released: workers consume again within a second" if released else "was not on hold"
-    lines = [line, f"{len(moved)} redriven"] if redrives else [line, *([_offer(dead)] if dead else [])]
-    show({"released": released, "redriven": moved, "dead_of_it": dead}, as_json=as_json, lines=lines)
+    lines = ["released: workers consume again within a second" if released else "was not on hold"]
+    lines += [f"{moved} redriven"] if redrives else []
+    show({"released": released, "redriven": moved, "dead_of_it": dead}, as_json=as_json, lines=[*lines, *_offer(dead)])
 
 
 @hold.command()
@@ -62,8 +61,8 @@ def redrive(*, as_json: bool) -> None:
     """Move back the jobs that died of what opened the last hold."""
     if services().hold.is_on():
         raise click.ClickException("the account is on hold: they would wait. `hold release --redrive` does both")
-    moved = _redrive(_dead_of(services().hold.last()))
-    show({"redriven": moved}, as_json=as_json, lines=[*moved, f"{len(moved)} redriven"])
+    moved = incidents.redrive(services(), services().hold.last(), operator())
+    show({"redriven": moved}, as_json=as_json, lines=[f"{moved} redriven"])
 
 
 def _ends(info: HoldInfo) -> str:
@@ -71,29 +70,14 @@ def _ends(info: HoldInfo) -> str:
     if info.canary_at is None:
         return "on hold until there is budget again" if info.kind == "budget" else "on hold until somebody releases it"
     wait_s = info.canary_at - time.time()
-    return (
-        f"on hold; the next canary may go in {wait_s:.0f} s"
-        if wait_s > 0
-        else "on hold; a canary goes with the next job"
-    )
+    due = f"the next canary may go in {wait_s:.0f} s" if wait_s > 0 else "a canary goes with the next job"
+    return f"on hold; {due}"
 
 
 def _dead_of(info: HoldInfo | None) -> list[str]:
-    """The jobs that died of what opened the hold and are dead still."""
-    if info is None:
-        return []
-    died = services().hold.died_of(info.incident)
-    return sorted(job_id for job_id in died if services().dead_letters.find(job_id))
+    return [letter.job_id for letter in incidents.dead_of(services(), info)]
 
 
-def _redrive(job_ids: list[str]) -> list[str]:
-    moved = []
-    for job_id in job_ids:
-        services().claims.revive(job_id)
-        if services().dead_letters.redrive(job_id):
-            moved.append(job_id)
-    return moved
-
-
-def _offer(dead: list[str]) -> str:
-    return f"{len(dead)} dead of it: `python -m worker hold redrive` moves them back once the account is well"
+def _offer(dead: list[str]) -> list[str]:
+    offer = "died of it: `python -m worker hold redrive` moves them back once the account is well"
+    return [f"{len(dead)} {offer}"] if dead else []

@@ -4,6 +4,7 @@ import click
 
 from hmt_pass.producer import Producer
 from worker.commands.output import show, table, with_json
+from worker.letters import redrives
 from worker.services import services
 
 
@@ -19,12 +20,14 @@ def status(*, job_id: str, as_json: bool) -> None:
     """Where a job stands, and every attempt so far."""
     found = _producer().status(job_id).as_dict()
     attempts = services().claims.attempts(job_id)
+    past = redrives(services().claims.fields(job_id))
     found["waiting_until"] = services().delayed.due_at(job_id)
     lines = table(found) + [
         f"attempt {item['attempt']}  {item['started_at']}  {item.get('code') or item.get('error') or 'under way'}"
         for item in attempts
     ]
-    show({**found, "attempt_records": attempts}, as_json=as_json, lines=lines)
+    lines += [f"redriven  {one['at']}  by {one['by']}  as {one['name']}" for one in past]
+    show({**found, "attempt_records": attempts, "redrives": past}, as_json=as_json, lines=lines)
 
 
 @click.command()

@@ -1,11 +1,11 @@
-"""Who types a command."""
+"""Who types a command, for the records of what people do."""
 
 import getpass
 import os
 
 
 def operator() -> str:
-    """The user's name; in a container there may be none."""
+    """The user's name; in a container a user may have none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

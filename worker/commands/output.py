@@ -1,8 +1,10 @@
-"""What every command shares: --json, and errors that say what to do instead of a traceback."""
+"""What every command shares: --json, progress, and errors that say what to do instead of a traceback."""
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import click
 
@@ -35,6 +37,28 @@ def show(document: object, *, as_json: bool, lines: Iterable[str]) -> None:
         return
     for line in lines:
         click.echo(line)
+
+
+def show_each(documents: Iterable[object], *, as_json: bool, lines: Iterable[str]) -> None:
+    """The same for many documents, each printed as it comes; either they or the lines are gone through."""
+    if not as_json:
+        show(None, as_json=False, lines=lines)
+        return
+    separator = "["
+    for document in documents:
+        click.echo(f"{separator}{json.dumps(document, ensure_ascii=False, indent=1)}", nl=False)
+        separator = ",\n"
+    click.echo("[]" if separator == "[" else "]")
+
+
+@contextmanager
+def progress(label: str, length: int, *, as_json: bool) -> Iterator[Callable[[int], object]]:
+    """A bar on stderr, for a person who watches; yields what moves it by so many steps."""
+    if as_json or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=length, label=label, show_pos=True, file=sys.stderr) as bar:
+        yield bar.update
 
 
 def table(fields: Mapping[str, object]) -> list[str]:

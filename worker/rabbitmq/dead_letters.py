@@ -2,13 +2,13 @@
 
 No transaction spans the two, so the order of the steps decides: a message is published before it is in the index, and
 leaves the index before it leaves the queue. What is in between is for `tidy`: RabbitMQ hands out messages in order
-only, so taking one out means going through them all. Looking at dead letters asks the index alone.
+only, so taking one out means going through them all, once for a whole redrive. Looking at dead letters asks the index
+alone.
 """
 
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,13 +19,14 @@ from hmt_pass.job import DEAD_LETTER_QUEUE
 from hmt_pass.queues import dead_letter_queue
 from hmt_pass.rabbit import Rabbit
 from hmt_pass.store import Store
-from worker.dead_letters import DeadLetter, DeadLetterIndex
+from worker.dead_letter_index import CHUNK, DeadLetterIndex, chunks, tidying_alone
 from worker.envelope import TaskMessage
-from worker.rabbitmq.puts import Put
+from worker.letters import DeadLetter, LetterId
+from worker.puts import Put
 from worker.rabbitmq.queues import RabbitQueues, send
+from worker.rabbitmq.received import received
 from worker.rabbitmq.tidying import Tidying, Verdict
 
-TIDY_LOCK_S = 120
 TIDY_PATIENCE_S = 5.0
 
 _KEYS = [keys.DEAD_LETTERS, keys.DEAD_LETTERS_BY_TIME, keys.DEAD_LETTERS_GONE]
@@ -40,15 +41,20 @@ redis.call('HSET', index, job_id, entry)
 redis.call('ZADD', by_time, score, job_id)
 """
 
+# With a plan and its facts among the keys, the letter was moved by a named redrive.
 _TAKE = """
-local index, by_time, gone = unpack(KEYS)
-local job_id, put_id = unpack(ARGV)
-local old = redis.call('HGET', index, job_id)
-if not old or (put_id ~= '' and cjson.decode(old).put_id ~= put_id) then return 0 end
-redis.call('HDEL', index, job_id)
-redis.call('ZREM', by_time, job_id)
-redis.call('SADD', gone, cjson.decode(old).put_id)
-return 1
+local index, by_time, gone, plan, facts = unpack(KEYS)
+local job_id, put_at = unpack(ARGV)
+if plan then redis.call('ZREM', plan, job_id) end
+local old, score = redis.call('HGET', index, job_id), redis.call('ZSCORE', by_time, job_id)
+local taken = old and (put_at == '' or tonumber(score) == tonumber(put_at)) and 1 or 0
+if taken == 1 then
+    redis.call('HDEL', index, job_id)
+    redis.call('ZREM', by_time, job_id)
+    redis.call('SADD', gone, cjson.decode(old).put_id)
+end
+if plan then redis.call('HINCRBY', facts, taken == 1 and 'moved' or 'skipped', 1) end
+return taken
 """
 
 
@@ -71,21 +77,25 @@ class RabbitDeadLetters(DeadLetterIndex):
         """Keep a dead letter, in place of an earlier one of the same job; `score` (Unix time) orders the list."""
         self._keep(Put(letter, message, score, secrets.token_hex(8)))
 
-    def redrive(self, job_id: str) -> bool:
-        """Send the job's message home, then forget the dead letter; False when there is none.
+    def redrive(self, letters: Mapping[LetterId, Put], name: str) -> int:
+        """Send the messages of letters home, then take them out of the named redrive; returns how many those were.
 
-        Cut in two it leaves both. A second redrive does no harm: a claim keeps the job from running twice at once.
+        One that is gone, or was put anew since, is taken out of the redrive alone. Cut in two, what was sent is sent
+        again: a claim lets each job run once.
         """
-        entry = self._entry(job_id)
-        if not entry:
-            return False
-        put = Put.from_entry(entry)
-        self._queues.publish(put.message)
-        return bool(self._take(keys=_KEYS, args=[job_id, put.put_id]))
+        self._queues.publish_all([put.message for put in letters.values()])
+        return sum(self._take_all(letters, keys.redrive(name), keys.redrive_facts(name)))
 
     def discard(self, job_id: str) -> bool:
-        """Drop the dead letter for good; False when there is none."""
+        """Drop the dead letter of a job for good; False when there is none."""
         return bool(self._take(keys=_KEYS, args=[job_id, ""]))
+
+    def discard_all(self, letters: Iterable[LetterId]) -> list[str]:
+        """Drop these letters and no later ones of the same jobs; returns the jobs of those that were there."""
+        dropped: list[str] = []
+        for chunk in chunks(letters, CHUNK):
+            dropped += [letter.job_id for letter, gone in zip(chunk, self._take_all(chunk), strict=True) if gone]
+        return dropped
 
     def declare(self) -> None:
         """Declare all queues of ours. Raises StoreError when one is there already and is not what it should be."""
@@ -94,26 +104,37 @@ class RabbitDeadLetters(DeadLetterIndex):
             self._queues.declare(publisher)
 
     def keep_in_step(self) -> int:
-        """Tidy if the queue does not hold as many messages as the index has entries; returns what `tidy` does."""
+        """Tidy if the queue does not hold as many messages as the index has entries; returns what `tidy` does.
+
+        Not during a redrive, which does so at its end.
+        """
         self.declare()  # what RabbitMQ gives up has nowhere to go before
-        return 0 if self.rabbit.depth(DEAD_LETTER_QUEUE) == self.count() else self.tidy()
+        if self.store.exists(keys.REDRIVE_RUNS) or self.rabbit.depth(DEAD_LETTER_QUEUE) == self.count():
+            return 0
+        return self.tidy()
 
     def tidy(self) -> int:
         """Bring queue and index in step; returns how many messages were taken from the queue, put there or indexed.
 
         Looks at the whole queue, one process at a time.
         """
-        with self._tidies_alone() as alone:
+        with tidying_alone(self.store) as alone:
             return self._tidy() if alone else 0
 
     def _tidy(self) -> int:
-        tidying = Tidying.begin(self._store)
+        tidying = Tidying.begin(self.store)
         verdicts = self._go_through(tidying)
-        if tidying.gone:
-            self._store.srem(keys.DEAD_LETTERS_GONE, *tidying.gone)
-        lost = [Put.from_entry(entry) for job_id in tidying.lost if (entry := self._entry(job_id))]
-        self._publish(lost)
-        return verdicts[Verdict.GOES] + verdicts[Verdict.UNKNOWN] + len(lost)
+        for chunk in chunks(tidying.gone, CHUNK):
+            self.store.srem(keys.DEAD_LETTERS_GONE, *chunk)
+        return verdicts[Verdict.GOES] + verdicts[Verdict.UNKNOWN] + self._publish_lost(tidying.lost)
+
+    def _publish_lost(self, job_ids: Iterable[str]) -> int:
+        published = 0
+        for chunk in chunks(job_ids, CHUNK):
+            lost = [Put.from_entry(text) for text in self.store.hmget(keys.DEAD_LETTERS, chunk) if text]
+            self._publish(lost)
+            published += len(lost)
+        return published
 
     def _go_through(self, tidying: Tidying) -> Counter[Verdict]:
         """Take out what goes, index what is unknown, put back the rest; cut short, RabbitMQ puts all of it back."""
@@ -121,7 +142,7 @@ class RabbitDeadLetters(DeadLetterIndex):
         stays: list[Message] = []
         with self.rabbit.channel() as channel:
             for message in self._messages(channel):
-                put = Put.received(message, tidying.now)
+                put = received(message, tidying.now)
                 verdict = tidying.judge(put)
                 verdicts[verdict] += 1
                 if verdict is Verdict.UNKNOWN:
@@ -168,12 +189,9 @@ class RabbitDeadLetters(DeadLetterIndex):
     def _index(self, put: Put) -> None:
         self._enter(keys=_KEYS, args=[put.letter.job_id, put.to_json(), put.score, put.put_id])
 
-    @contextmanager
-    def _tidies_alone(self) -> Iterator[bool]:
-        """Whether no other process tidies; one that died is waited for."""
-        alone = bool(self._store.set(keys.DEAD_LETTERS_TIDIED, "1", nx=True, ex=TIDY_LOCK_S))
-        try:
-            yield alone
-        finally:
-            if alone:
-                self._store.delete(keys.DEAD_LETTERS_TIDIED)
+    def _take_all(self, letters: Iterable[LetterId], *redrive: str) -> list[int]:
+        """Take letters out of the index; `redrive` is the plan and the facts of the redrive that moved them."""
+        with self.store.pipeline(transaction=False) as pipe:
+            for letter in letters:
+                self._take(keys=[*_KEYS, *redrive], args=list(letter), client=pipe)
+            return pipe.execute()

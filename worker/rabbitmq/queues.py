@@ -1,6 +1,6 @@
 """The queues on RabbitMQ, and how a task message is put on any of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hmt_pass.queues import EXCHANGE, work_queues
@@ -40,9 +40,14 @@ class RabbitQueues:
 
     def publish(self, message: TaskMessage) -> None:
         """See worker.broker.Queues."""
+        self.publish_all([message])
+
+    def publish_all(self, messages: Sequence[TaskMessage]) -> None:
+        """The same for many, with one wait for the confirmations of all."""
         with self._rabbit.confirmed() as publisher:
             self.declare(publisher)
-            send(publisher, message, EXCHANGE.name, message.home)
+            for message in messages:
+                send(publisher, message, EXCHANGE.name, message.home)
 
     def waiting(self, queue: str) -> int:
         """See worker.broker.Queues."""

@@ -10,7 +10,7 @@ from typing import Self
 from hmt_pass import keys
 from hmt_pass.status import State
 from hmt_pass.store import Store
-from worker.rabbitmq.puts import Put
+from worker.puts import Put
 
 # Between being published and being in the index a dead letter is nobody's orphan.
 SETTLED_AFTER_S = 60.0

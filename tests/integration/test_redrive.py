@@ -1,0 +1,62 @@
+"""A redrive while workers run and dead letters keep arriving, killed in the middle and taken up."""
+
+import subprocess
+import sys
+
+import celery
+from system import System
+
+from hmt_pass import keys
+from hmt_pass.job import DEAD_LETTER_QUEUE
+from hmt_pass.status import State
+from local.process import clean_environment
+from local.services import CHECKOUT
+
+PLANNED, LATE = 20, 5
+
+
+def die(system: System, prefix: str, first_picture: int, count: int) -> list[str]:
+    """Jobs that the endpoint refuses for good."""
+    system.books.script.extend(["1001"] * count)
+    images = [system.upload(f"{prefix}-{number}.png", first_picture + number) for number in range(count)]
+    job_ids = [system.producer.enqueue(image, job_id=f"{prefix}-{number}") for number, image in enumerate(images)]
+    assert {State.DEAD} == set(system.wait(*job_ids))
+    return job_ids
+
+
+def left(system: System) -> int:
+    return int(system.store.zcard(keys.redrive("june-outage")))
+
+
+def test_a_redrive_that_is_killed_moves_each_planned_job_once_while_others_die(system: System) -> None:
+    worker = system.worker()
+    planned = die(system, "planned", 0, PLANNED)
+    assert PLANNED == system.command("dead-letters", "plan", "--name", "june-outage")["eligible"]
+
+    environment = {**clean_environment(), **system.environment}
+    command = [sys.executable, "-m", "worker", "dead-letters", "redrive", "june-outage", "--rate", "10"]
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environment) as killed:
+        system.until(lambda: left(system) < PLANNED)
+        killed.kill()
+    assert 0 < left(system) < PLANNED
+    system.wait(*(job_id for job_id in planned if system.producer.status(job_id).state is not State.DEAD))
+    late = die(system, "late", 100, LATE)
+    system.store.delete(keys.REDRIVE_RUNS)  # as in a while it is by itself
+
+    found = system.command("dead-letters", "redrive", "june-outage", "--rate", "0")
+    assert (0, 0) == (found["left"], found["skipped"])
+    assert {State.RECOGNIZED} == set(system.wait(*planned))
+    assert {State.DEAD} == {system.producer.status(job_id).state for job_id in late}
+    assert (PLANNED, PLANNED) == (system.books.charges, len(set(system.books.job_ids) - set(late)))
+    [kept] = system.command("dead-letters", "redrives")
+    assert (PLANNED, PLANNED, 0, False) == (kept["planned"], kept["moved"], kept["left"], kept["running"])
+    assert {"1"} == {system.store.hget(keys.job(job_id), "redriven") for job_id in planned}
+    assert sorted(late) == sorted(message.headers["id"] for message in system.broker.look(DEAD_LETTER_QUEUE))
+    assert DEAD_LETTER_QUEUE in queues_as_flower_asks_for_them(system)
+    assert worker.running
+
+
+def queues_as_flower_asks_for_them(system: System) -> set[str]:
+    with celery.Celery("test", broker=system.broker.url, set_as_current=False) as app:
+        answers = app.control.inspect(timeout=5, limit=1).active_queues()
+    return {queue["name"] for queues in (answers or {}).values() for queue in queues}
