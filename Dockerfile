@@ -9,10 +9,10 @@ COPY pyproject.toml uv.lock ./
 
 FROM build AS worker-build
 # The packages first: they change less often than the code.
-RUN uv sync --frozen --no-default-groups --group worker --group flower --no-install-project
+RUN uv sync --frozen --no-default-groups --group worker --group worker-tracing --group flower --no-install-project
 COPY README.md LICENSE ./
 COPY hmt_pass hmt_pass
-RUN uv sync --frozen --no-default-groups --group worker --group flower --no-editable
+RUN uv sync --frozen --no-default-groups --group worker --group worker-tracing --group flower --no-editable
 
 FROM build AS endpoint-build
 RUN uv sync --frozen --no-default-groups --extra endpoint --no-install-project

@@ -14,7 +14,7 @@ from typing import Self
 TETHER = Path(__file__).with_name("tether.py")
 TAIL_LINES = 20
 # What a shell may hold for a real account, and what would send loopback calls through a proxy.
-FOREIGN_PREFIXES = ("AWS_", "BROKER_", "CELERY_", "FLOWER_", "HMT_PASS_", "REDIS_")
+FOREIGN_PREFIXES = ("AWS_", "BROKER_", "CELERY_", "FLOWER_", "HMT_PASS_", "OTEL_", "REDIS_")
 LOOPBACK_DIRECT = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 

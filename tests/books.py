@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
 
 from hmt_pass.codes import Code
 
@@ -49,6 +50,7 @@ class Books:
     allowed_per_s: float = math.inf
     latency_s: float = 0.0
     lines: list[Line] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -95,6 +97,7 @@ def open_books() -> Iterator[Books]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            books.headers.append({name.lower(): value for name, value in self.headers.items()})
             answer = books.answer(_fields(self.headers["Content-Type"], body))
             try:
                 self.send_response(200)
@@ -118,7 +121,9 @@ def open_books() -> Iterator[Books]:
 
 
 def _fields(content_type: str, body: bytes) -> dict[str, bytes]:
-    """The parts of a multipart body by name."""
+    """The parts of a multipart body, or the fields of a form, by name."""
+    if content_type == "application/x-www-form-urlencoded":
+        return {name.decode(): value for name, value in parse_qsl(body)}
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
     message = BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
     return {

@@ -16,6 +16,7 @@ import fakeredis
 import pytest
 import redis
 from celery.exceptions import Reject, Retry
+from celery.signals import task_postrun, task_prerun
 from PIL import Image
 from pydantic import SecretStr
 
@@ -269,12 +270,15 @@ class Run:
 def run_task(message: TaskMessage, job_id: object) -> Run:
     """Deliver one message to the task, as a worker's thread would."""
     args, kwargs, _ = json.loads(message.body)
+    about = {"task_id": job_id, "task": recognize, "args": args, "kwargs": kwargs}
     recognize.push_request(id=job_id, task_message=message.to_json(), args=args, kwargs=kwargs)
+    task_prerun.send(sender=recognize, **about)
     try:
         return Run(returned=recognize.run(*args, **kwargs))
     except (Reject, Retry, DeadLetteredError) as raised:
         return Run(raised=raised)
     finally:
+        task_postrun.send(sender=recognize, **about)
         recognize.pop_request()
 
 

@@ -4,7 +4,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,11 +96,11 @@ class System:
         self.producer = Producer(self.redis.url, self.broker.url)
         self.store = self.stack.enter_context(connect(self.redis.url))
 
-    def worker(self, **settings: object) -> Worker:
-        """Start one more worker; settings by the name of their variable without HMT_PASS_."""
+    def worker(self, *options: str, **settings: object) -> Worker:
+        """Start one more worker; options of its command, settings by the name of their variable without HMT_PASS_."""
         environment = self.environment | _variables(settings)
         log = self.folder / f"worker-{len(self.workers)}.log"
-        worker = NamedWorker(log, environment, self.broker.url, f"w{len(self.workers)}@test")
+        worker = NamedWorker(log, environment, self.broker.url, f"w{len(self.workers)}@test", options)
         self.workers.append(worker)
         return self.stack.enter_context(worker)
 
@@ -151,9 +151,11 @@ def _variables(settings: Mapping[str, object]) -> dict[str, str]:
 class NamedWorker(Worker):
     """A worker under a name of its own, so that several run on one machine and each answers for itself."""
 
-    def __init__(self, log: Path, environment: dict[str, str], broker_url: str, name: str) -> None:
+    def __init__(
+        self, log: Path, environment: dict[str, str], broker_url: str, name: str, options: Sequence[str] = ()
+    ) -> None:
         super().__init__(log, environment, broker_url)
-        self.command = (*self.command, "-n", name)
+        self.command = (*self.command, "-n", name, *options)
 
     def ready(self) -> bool:
         return " ready." in self.log.read_text()

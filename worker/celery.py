@@ -3,13 +3,13 @@
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging
+from celery.signals import celeryd_init, setup_logging, task_postrun, task_prerun
 
 from hmt_pass.errors import SettingsError
 from hmt_pass.job import Lane
 from hmt_pass.producer import PUBLISH_RETRY, SOCKET_LIMITS
 from hmt_pass.queues import is_rabbit, work_queues
-from worker import observe, process
+from worker import observe, process, tracing
 from worker.duties import Duties
 from worker.hold_watch import HoldWatch
 from worker.lanes import LaneCycle
@@ -83,6 +83,7 @@ def check_settings(**_: Any) -> None:  # noqa: ANN401  signal arguments
     process.begin()
     try:
         services()
+        tracing.start()
     except SettingsError as error:
         raise SystemExit(f"worker: {error}") from None
 
@@ -91,3 +92,15 @@ def check_settings(**_: Any) -> None:  # noqa: ANN401  signal arguments
 def configure_logging(loglevel: int, **_: Any) -> None:  # noqa: ANN401  signal arguments
     """Format celery's own lines as ours."""
     observe.configure(BrokerSettings.load().log_format, loglevel)
+
+
+@task_prerun.connect
+def begin_job(task_id: str, **_: Any) -> None:  # noqa: ANN401  signal arguments
+    """Before the task, in the thread that runs it: the job's lines begin, celery's own about its end included."""
+    observe.job_begins(task_id)
+
+
+@task_postrun.connect
+def end_job(**_: Any) -> None:  # noqa: ANN401  signal arguments
+    """After the task, however it ended."""
+    observe.job_ends()

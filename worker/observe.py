@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import structlog
-from structlog.typing import Processor, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.redaction import redact
 from worker.settings import LogFormat
@@ -32,7 +32,7 @@ def configure(log_format: LogFormat, level: int = logging.INFO) -> None:
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
+        foreign_pre_chain=[*shared, _job_of_celery],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, _redacted],
     )
     handler = logging.StreamHandler()
@@ -49,6 +49,24 @@ def _redacted(_logger: WrappedLogger, _name: str, line: Any) -> str:  # noqa: AN
     return redact(str(line))
 
 
-def bind(**fields: Any) -> Any:  # noqa: ANN401  structlog's own types
-    """A context in which every log line of this thread carries the fields."""
-    return structlog.contextvars.bound_contextvars(**fields)
+def _job_of_celery(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
+    """Have celery's lines about a job, its arrival for one, name it in a field, not within the text alone."""
+    about = getattr(line["_record"], "data", None)
+    if isinstance(about, dict) and "id" in about:
+        line.setdefault("job_id", about["id"])
+    return line
+
+
+def job_begins(job_id: object) -> None:
+    """Have every log line of this thread carry the job's id, whoever writes it, until `job_ends`."""
+    structlog.contextvars.bind_contextvars(job_id=job_id)
+
+
+def attempt_begins(number: int) -> None:
+    """Have them carry the number of the attempt too, from its call to the end of the run."""
+    structlog.contextvars.bind_contextvars(attempt=number)
+
+
+def job_ends() -> None:
+    """The next line of this thread is about something else."""
+    structlog.contextvars.unbind_contextvars("job_id", "attempt")

@@ -17,9 +17,10 @@ from worker.services import services
 def is_dead_lettered(task_message: str, error: BaseException) -> bool:
     """Whether a message whose run has escaped celery's own care has done so too often, and is a dead letter now."""
     message = TaskMessage.from_json(task_message)
+    job_id = unreadable.letter_id(services(), message)
     try:
-        deaths = services().claims.stumbles(unreadable.letter_id(services(), message))
+        deaths = services().claims.stumbles(job_id)
     except StoreError as failed:
-        log.error("message.kept", reason=str(failed))
+        log.error("message.kept", job_id=job_id, reason=str(failed))
         return False
     return deaths >= MAX_DEATHS and unreadable.bury(message, PoisonError(type(error).__name__))

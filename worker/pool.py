@@ -118,7 +118,7 @@ def _run(
     try:
         apply_target(target, args, kwargs, callback, accept_callback)
     except BaseException as error:  # noqa: BLE001  nobody else would notice
-        log.exception("job.escaped", error=type(error).__name__)
+        log.exception("job.escaped", job_id=request.id if request else None, error=type(error).__name__)
         if request is not None:
             _hand_back(request, error)
 

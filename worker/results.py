@@ -24,11 +24,11 @@ from hmt_pass.errors import (
 from hmt_pass.job import Job
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
-from worker import documents
+from worker import documents, spans
 from worker.calls import End, Event
 from worker.claims import Claim, Lifetimes, claim_lost, now
 from worker.documents import Document, Source
-from worker.observe import log
+from worker.observe import attempt_begins, log
 from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
 from worker.services import Services
 from worker.storage import Photo
@@ -103,6 +103,8 @@ class Ours:
         """
         self._check_attempts()
         number = in_turn(lambda: self._calls.begin(self.claim), PATIENCE_S)
+        attempt_begins(number)
+        spans.note(attempt=number)
         attempt = Attempt(number, self.job.sequence_id(number))
         started_at, started_s = now(), time.monotonic()
         error: CallError | None = None

@@ -24,6 +24,7 @@ from hmt_pass.errors import (
 from hmt_pass.job import Lane
 from hmt_pass.permit import Reply
 from hmt_pass.status import State
+from worker import spans
 from worker.claims import Claim, claim_lost, now
 from worker.envelope import TaskMessage
 from worker.hold import Kind
@@ -60,6 +61,7 @@ class Settling:
         `ours` is the job once it is claimed. When S3 fails meanwhile the job is retried, when Redis fails the message
         goes back unacknowledged.
         """
+        spans.note(code=_code(error))
         try:
             if ours and not self.services.claims.holds(ours.claim):
                 error, ours = claim_lost(), None
@@ -117,6 +119,7 @@ class Settling:
         """Store the final result `rejected`."""
         code = _code(error) or ""
         ours.reject(code, error.reason)
+        spans.ended(Disposition.REJECT, state=State.REJECTED, reason=error.reason)
         log.info("job.rejected", code=code, reason=error.reason)
 
     def retry(self, error: HmtPassError) -> NoReturn:
@@ -125,6 +128,7 @@ class Settling:
         delay_s = self.services.retry.next_delay(failures, age_s, bounded=error.bounded)
         if delay_s is None:
             self.dead_letter(error, f"exhausted: {error.reason}")
+        spans.ended(Disposition.RETRY, state=State.RETRYING, reason=error.reason)
         log.warning(
             "job.retrying", reason=error.reason, code=_code(error), failures=failures, delay_s=round(delay_s, 2)
         )
@@ -139,11 +143,13 @@ class Settling:
             delay_s = self.services.retry.snooze(self.services.claims.snooze(self.job_id))
         if ours:
             self.services.claims.waits(self.job_id, State.QUEUED, error.reason, _reply(error), self.claim)
+        spans.ended(Disposition.SNOOZE, state=State.QUEUED, reason=error.reason)
         log.info("job.snoozed", reason=error.reason, delay_s=round(delay_s, 2))
         self._delay(error.reason, delay_s)
 
     def give_back(self, error: HmtPassError) -> NoReturn:
         """Put the message back where it came from, unacknowledged and unchanged, after a pause."""
+        spans.ended(Disposition.SNOOZE, state=State.QUEUED, reason=error.reason)
         log.info("job.given_back", reason=error.reason)
         time.sleep(GIVE_BACK_PAUSE_S)
         if isinstance(error, StoreError) and self._is_set_aside():
@@ -166,7 +172,10 @@ class Settling:
         self.services.claims.dies(self.job_id, self.claim)
         self.services.dead_letters.put(letter, self.message, time.time())
         self.services.claims.died(self.job_id, letter.reason, _reply(error), self.claim)
-        log.error("job.dead_lettered", reason=letter.reason, code=code, request_id=letter.request_id)
+        spans.ended(Disposition.DEAD_LETTER, state=State.DEAD, reason=letter.reason)
+        log.error(
+            "job.dead_lettered", job_id=self.job_id, reason=letter.reason, code=code, request_id=letter.request_id
+        )
         raise DeadLetteredError(f"{code or ''} {letter.reason}".strip()) from None
 
     def _one_too_many(self, error: HmtPassError, ours: Ours | None) -> str:

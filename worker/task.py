@@ -9,11 +9,12 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from kombu.message import Message
 
+from hmt_pass.codes import Disposition
 from hmt_pass.errors import HmtPassError, InvalidJobError, JobConflictError, StoreError
 from hmt_pass.job import Job
-from worker import unreadable
+from worker import spans, unreadable
 from worker.envelope import TaskMessage
-from worker.observe import bind, log
+from worker.observe import log
 from worker.outcomes import DeadLetteredError
 from worker.results import Ours
 from worker.services import Services, services
@@ -69,7 +70,7 @@ class JobTask(_Task):
     def job(self, args: Sequence[object], kwargs: Mapping[str, object]) -> Iterator[Ours]:
         """The job of this message, claimed. An error inside is settled by its disposition: see worker.settling."""
         message = TaskMessage.from_json(self.request.get("task_message"))
-        with bind(job_id=self.request.id):
+        with spans.run(str(self.name), message, job_id=self.request.id):
             ours = self._claim(message, args, kwargs)
             try:
                 yield from self._settled(message, ours)
@@ -102,6 +103,8 @@ class JobTask(_Task):
             settling.settle(error, ours)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  any bug is a dead letter
             settling.settle(bug(error), ours)
+        else:
+            spans.ended(Disposition.DONE, **ours.outcome)
         if ours.ended_now:
             log.info("job.finished", state=ours.outcome["state"], code=ours.outcome["code"])
         settling.bury(ours)

@@ -21,12 +21,13 @@ _KEEP_THE_ID = {InvalidJobError.reason, UnknownTaskError.reason, UnreadableMessa
 
 def bury(message: TaskMessage, error: HmtPassError) -> bool:
     """Make a dead letter of a message; False when that cannot be done now, and the message must not be let go."""
+    job_id = letter_id(services(), message)
     try:
-        Settling(services(), message, letter_id(services(), message)).dead_letter(error)
+        Settling(services(), message, job_id).dead_letter(error)
     except DeadLetteredError:
         return True
     except StoreError as failed:
-        log.error("message.kept", reason=str(failed))
+        log.error("message.kept", job_id=job_id, reason=str(failed))
         return False
 
 

@@ -139,11 +139,13 @@ def test_a_letter_that_goes_while_the_list_is_read_is_left_out(side: Side, monke
 
 def test_a_redrive_moves_the_original_message_to_its_queue(side: Side) -> None:
     job = Job.create("s3://photos/证件 1.jpg", job_id="one", lane=Lane.BULK)
-    side.dead_letters.put(LETTER, message_of(job), 1.0)
+    traceparent = f"00-{0xA1:032x}-{0xB2:016x}-01"
+    side.dead_letters.put(LETTER, message_of(job, traceparent=traceparent), 1.0)
     assert 1 == side.redrive("one")
     side.dead_letters.keep_in_step()
     [message] = side.look("hmt_pass.bulk")
     assert (job.kwargs, False) == (message.kwargs, HEADER in message.headers)
+    assert traceparent == message.headers["traceparent"]
     assert ([], 0, []) == (side.look(QUEUE), side.dead_letters.count(), side.look("hmt_pass"))
 
 

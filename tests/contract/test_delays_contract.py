@@ -15,6 +15,7 @@ from local.stage import until
 from worker.delayed import Delayed
 
 JOB = Job.create("s3://photos/证件 1.jpg", job_id="one")
+TRACEPARENT = f"00-{0xA1:032x}-{0xB2:016x}-01"
 
 
 @pytest.fixture
@@ -32,13 +33,13 @@ def arrives(side: Side, queue: str = "hmt_pass", count: int = 1) -> bool:
     return until(there, 10)
 
 
-def test_a_delayed_message_comes_back_when_its_time_has_come(side: Side) -> None:
+def test_a_delayed_message_comes_back_as_it_was_when_its_time_has_come(side: Side) -> None:
     begun = time.monotonic()
-    side.delayed.put("one", message_of(JOB), 1.0)
+    side.delayed.put("one", message_of(JOB, traceparent=TRACEPARENT), 1.0)
     assert (0, True) == (side.queues.waiting("hmt_pass"), arrives(side))
     assert 0.9 < time.monotonic() - begun < 10.0  # a busy machine took 5.5 s
     [message] = side.look("hmt_pass")
-    assert (JOB.kwargs, "one") == (message.kwargs, message.headers["id"])
+    assert (JOB.kwargs, "one", TRACEPARENT) == (message.kwargs, message.headers["id"], message.headers["traceparent"])
 
 
 def test_every_job_goes_back_to_its_own_queue(side: Side) -> None:

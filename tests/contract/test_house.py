@@ -23,6 +23,8 @@ OTHER_READERS = {
     "AWS_REGION": "the S3 client",
     "AWS_SECRET_ACCESS_KEY": "the S3 client",
     "FLOWER_BASIC_AUTH": "Flower",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "OpenTelemetry",
+    "OTEL_SERVICE_NAME": "OpenTelemetry",
     "REDIS_PASSWORD": "docker-compose.yml",
 }
 

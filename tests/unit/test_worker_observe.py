@@ -48,9 +48,10 @@ def test_secrets_and_card_numbers_are_cut_out_and_nothing_else_is(text: str, exp
 
 def test_our_lines_and_the_libraries_come_out_as_one_kind_of_json(capfd: pytest.CaptureFixture[str]) -> None:
     observe.configure(LogFormat.JSON)
-    with observe.bind(job_id="a"):
-        observe.log.warning("job.retrying", delay_s=2.5)
-        logging.getLogger("celery.worker").info("Connected to %s", "redis://:hush@host")
+    observe.job_begins("a")
+    observe.log.warning("job.retrying", delay_s=2.5)
+    logging.getLogger("celery.worker").info("Connected to %s", "redis://:hush@host")
+    observe.job_ends()
     ours, theirs = (json.loads(line) for line in capfd.readouterr().err.splitlines())
     assert ("job.retrying", 2.5, "warning", "hmt_pass", "a") == tuple(
         ours[name] for name in ("event", "delay_s", "level", "logger", "job_id")

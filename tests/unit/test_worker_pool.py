@@ -20,6 +20,7 @@ class FakeRequest:
     """celery's request as far as the pool sees it: what became of its message."""
 
     def __init__(self, job: Job, on_success: Callable[[], object] = lambda: None) -> None:
+        self.id = job.job_id
         self.request_dict = {"task_message": message_of(job).to_json()}
         self.message = SimpleNamespace(delivery_info={"routing_key": job.lane.queue})
         self.ends: list[str] = []

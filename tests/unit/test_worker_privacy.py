@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from fakes import API_SECRET, BUCKET, PERMIT, Answer, World, reply
+from traced import Recorder
 
 from hmt_pass.errors import StorageError, UnansweredError
 from hmt_pass.status import State
@@ -71,6 +72,18 @@ def test_no_field_is_anywhere_but_in_receipt_and_result(
     assert [] == leaked(in_redis(world))
     assert [] == leaked(ends)
     assert [] == leaked(capfd.readouterr().err)
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_no_field_is_in_a_trace(world: World, monkeypatch: pytest.MonkeyPatch, script: list[Answer]) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr("worker.spans._tracer", recorder.provider.get_tracer("worker"))
+    job = world.job()
+    world.script(*script)
+    for _ in script:
+        world.run(job)
+    assert len(script) == len(recorder.runs)
+    assert [] == leaked(recorder.text)
 
 
 def test_the_check_above_would_find_a_field(world: World) -> None:
