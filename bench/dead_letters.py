@@ -104,7 +104,8 @@ def _measure(broker: str, environment: dict[str, str]) -> None:
             )
         said = (answer.stdout.splitlines() or [""])[-1] if command[0] in {"plan", "redrive"} else ""
         print(
-            f"{watch.elapsed_s:>8.1f}{watch.cpu_s:>8.1f}  dead-letters {' '.join(command)}  {answer.stderr if answer.returncode else said}"
+            f"{watch.elapsed_s:>8.1f}{watch.cpu_s:>8.1f}  dead-letters {' '.join(command)}  "
+            f"{answer.stderr if answer.returncode else said}"
         )
 
 

@@ -7,6 +7,7 @@ from worker.commands.doctor import doctor
 from worker.commands.hold import hold
 from worker.commands.jobs import result, status
 from worker.commands.ledger import ledger
+from worker.commands.metrics import metrics
 
 
 @click.group(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,7 +15,7 @@ def main() -> None:
     """Hold the commands together."""
 
 
-for command in (doctor, dead_letters, hold, ledger, status, result):
+for command in (doctor, dead_letters, hold, ledger, metrics, status, result):
     main.add_command(command)
 
 if __name__ == "__main__":

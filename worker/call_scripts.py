@@ -131,7 +131,7 @@ return {'go', attempt}
 
 # A job that has its end already needs no receipt: it would lie there until it expires, or end the job once more.
 # Said twice, because the first answer was lost, it is booked once; the truth about a call whose worker was taken for
-# dead takes the place of the guess.
+# dead takes the place of the guess, but in the tally, whose counters only grow.
 END = (
     NOW
     + LIMITS
@@ -157,8 +157,6 @@ redis.call('ZREM', in_flight, written.sequence_id)
 local was_guessed = old and old.error == 'worker died'
 if old and old.ended_at ~= cjson.null and not was_guessed then return {is_ours and 1 or 0, ''} end
 if was_guessed then
-    redis.call('HINCRBY', tally, 'calls|worker died', -1)
-    redis.call('HINCRBY', tally, 'possibly_charged', -1)
     count(spend, offset_s, 'calls', -1)
     count(spend, offset_s, 'possibly_charged', -1)
 end

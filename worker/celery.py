@@ -10,6 +10,7 @@ from hmt_pass.job import Lane
 from hmt_pass.producer import PUBLISH_RETRY, SOCKET_LIMITS
 from hmt_pass.queues import is_rabbit, work_queues
 from worker import observe, process, tracing
+from worker.consuming import ConsumingWatch
 from worker.duties import Duties
 from worker.hold_watch import HoldWatch
 from worker.lanes import LaneCycle
@@ -19,7 +20,7 @@ from worker.settings import BrokerSettings
 
 app = Celery("hmt_pass", include=["tasks.recognize", "worker.inspection"])
 app.steps["worker"].add(Duties)
-app.steps["consumer"].add(HoldWatch)
+app.steps["consumer"].update({HoldWatch, ConsumingWatch})
 
 
 @app.on_configure.connect

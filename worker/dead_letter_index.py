@@ -60,19 +60,24 @@ class DeadLetterIndex:
         scores = self.store.zmscore(keys.DEAD_LETTERS_BY_TIME, list(job_ids)) if job_ids else []
         return [job_id for job_id, score in zip(job_ids, scores, strict=True) if score is None]
 
+    def mark(self) -> tuple[int, float]:
+        """Another one after each change: how many there are, and when the newest was put (Unix time)."""
+        newest: Any = self.store.zrevrange(keys.DEAD_LETTERS_BY_TIME, 0, 0, withscores=True)
+        return int(self.store.zcard(keys.DEAD_LETTERS_BY_TIME)), newest[0][1] if newest else 0.0
+
     def count(self) -> int:
         """How many there are."""
         return int(self.store.hlen(keys.DEAD_LETTERS))
 
     def _select(self, wanted: Wanted) -> Iterator[tuple[LetterId, DeadLetter]]:
-        for chunk in chunks(self._ids(wanted), CHUNK):
+        for chunk in chunks(self.ids(wanted), CHUNK):
             texts = self.store.hmget(keys.DEAD_LETTERS, [letter.job_id for letter in chunk])
             for letter_id, text in zip(chunk, texts, strict=True):
                 letter = letter_of(text) if text else None
                 if letter and wanted.takes(letter):
                     yield letter_id, letter
 
-    def _ids(self, wanted: Wanted) -> Sequence[LetterId]:
+    def ids(self, wanted: Wanted = ALL) -> Sequence[LetterId]:
         """The letters of the jobs and times that are meant, oldest first."""
         since = float("-inf") if wanted.since is None else wanted.since
         until = float("inf") if wanted.until is None else wanted.until

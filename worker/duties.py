@@ -8,18 +8,24 @@ from celery.worker import WorkController
 
 from worker.heartbeat import Heartbeat
 from worker.housekeeping import Housekeeping
+from worker.metrics import process
 from worker.services import services
 
 
 class Duties(bootsteps.StartStopStep):
-    """Heartbeat and housekeeping, in threads that live as long as the process: while it shuts down, jobs still run."""
+    """Heartbeat, housekeeping and what answers for the worker, in threads that live as long as the process does.
+
+    While it shuts down, jobs still run.
+    """
 
     requires = ("celery.worker.components:Pool",)
 
     def start(self, _worker: WorkController) -> None:
         """Called once, before anything is consumed."""
-        Heartbeat(services(), consumes=True).start()
+        heartbeat = Heartbeat(services(), consumes=True)
+        heartbeat.start()
         Housekeeping(services()).start()
+        process.serve(services(), heartbeat)
 
 
 @worker_shutdown.connect

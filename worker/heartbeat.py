@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from hmt_pass.errors import StoreError
 from hmt_pass.job import Lane
-from worker import pulse
+from worker import beats, pulse
 from worker.observe import log
 from worker.services import Services
 
@@ -50,6 +50,13 @@ class Heartbeat:
         elif not missed:
             self._look_for_stuck_jobs()
             self._look_whether_deaf()
+        beats.beat(len(missed))
+
+    @property
+    def left_waiting_s(self) -> float:
+        """For how long messages have waited while there was room for them and none was taken; 0 when that is not so."""
+        since = self._waiting_since
+        return 0.0 if since is None else min(time.monotonic() - since, pulse.age_s())
 
     def _run(self) -> None:
         while True:
@@ -62,12 +69,11 @@ class Heartbeat:
             self._end("a job is stuck", jobs=overdue)
 
     def _look_whether_deaf(self) -> None:
-        now = time.monotonic()
         if not self._consumes or not _is_done(self._is_left_waiting):
             self._waiting_since = None
         elif self._waiting_since is None:
-            self._waiting_since = now
-        elif min(now - self._waiting_since, pulse.age_s()) > DEAF_AFTER_S:
+            self._waiting_since = time.monotonic()
+        elif self.left_waiting_s > DEAF_AFTER_S:
             self._end("messages wait and none is taken")
 
     def _is_left_waiting(self) -> bool:

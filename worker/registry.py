@@ -56,6 +56,24 @@ redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
 return 1
 """
 
+# For how long the oldest job of a lane that nobody has claimed could have been; those before it are running, and those
+# behind the present wait for their time. `claim`: the name of a claim, with %s for the job id.
+_OLDEST_WAITING = """
+local open, claim, page = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now, start = time[1] + time[2] / 1000000, 0
+while true do
+    local jobs = redis.call('ZRANGE', open, start, start + page - 1, 'WITHSCORES')
+    for i = 1, #jobs, 2 do
+        local waited_s = now - tonumber(jobs[i + 1])
+        if waited_s <= 0 then return '0' end
+        if redis.call('EXISTS', string.format(claim, jobs[i])) == 0 then return string.format('%.3f', waited_s) end
+    end
+    if #jobs == 0 then return '0' end
+    start = start + page
+end
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Registry:
@@ -78,6 +96,14 @@ class Registry:
     def count(self) -> int:
         """How many jobs have no end yet."""
         return sum(int(self.store.zcard(keys.open_jobs(lane))) for lane in Lane)
+
+    def oldest_waiting_s(self, lane: Lane) -> float:
+        """For how long the oldest waiting job of a lane could have been begun, in seconds; 0 when none waits.
+
+        By when it was last moved: a retried job counts from the end of its wait, a job that was given back from when it
+        was claimed. A job whose message the broker has lost waits too.
+        """
+        return float(self.store.eval(_OLDEST_WAITING, 1, keys.open_jobs(lane), keys.claim("%s"), BATCH))
 
     def _reconcile(self, lane: Lane) -> list[str]:
         moved = self._overtaken(lane)

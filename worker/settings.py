@@ -1,5 +1,6 @@
 """The environment as one frozen, typed object. Every problem is reported at once; secrets never show in a repr."""
 
+import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
@@ -14,6 +15,7 @@ from hmt_pass.signing import TimestampUnit
 
 MARGIN_S = 5.0  # what a job takes beside its calls of endpoint and S3
 REDIS_SCHEMES = ("redis://", "rediss://")
+MOST_PORTS = 65535
 
 
 class Send(StrEnum):
@@ -79,11 +81,23 @@ def _numbers(text: object) -> object:
     return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
 
 
+def _ports(text: object) -> object:
+    """9540, or 9540-9547, as a tuple of numbers."""
+    if not text or not isinstance(text, str):
+        return text or ()
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 0 < first <= last <= MOST_PORTS:
+        raise ValueError("must be a port such as 9540, or a range such as 9540-9547")
+    return tuple(range(first, last + 1))
+
+
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 OptionalBrokerUrl = Annotated[BrokerUrl | None, BeforeValidator(_filled_or_none)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
+Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ports)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -161,6 +175,9 @@ class Settings(BrokerSettings):
     result_ttl_s: Annotated[int, Field(ge=1)] = 24 * 3600
     status_ttl_s: Annotated[int, Field(ge=1)] = 7 * 24 * 3600
     dead_letter_ttl_s: Annotated[int, Field(ge=0)] = 90 * 24 * 3600
+
+    metrics_host: str = "127.0.0.1"
+    metrics_ports: Ports = ()
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:

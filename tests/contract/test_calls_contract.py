@@ -329,7 +329,7 @@ def test_the_truth_about_a_call_replaces_the_guess(one: Caller, other: Caller, s
     other.claims.claim(JOB)  # takes the worker for dead
     one.end(late, attempt)
     tally = store.hgetall(keys.TALLY)
-    assert ("0", "0", "1", "1") == tuple(
+    assert ("1", "1", "1", "1") == tuple(
         tally[name] for name in ("calls|worker died", "possibly_charged", "calls|0000", "charged")
     )
     [day] = list(store.scan_iter(f"{keys.SPEND}:????-??-??"))

@@ -1,4 +1,4 @@
-"""What worker.transport, worker.pool and worker.consumer build on in celery and kombu.
+"""What the worker builds on in celery, kombu and billiard: transport, pool and consumer, and what /healthz goes by.
 
 None of it is public. A new version of either must pass here before it is pinned, and its changes be read beside ours.
 """
@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import billiard.pool
 import celery
 import kombu
 import pytest
@@ -14,7 +15,7 @@ import redis
 from celery.apps import worker as worker_app
 from celery.concurrency import base as pool_base
 from celery.concurrency.thread import ApplyResult, TaskPool
-from celery.worker import WorkController, loops
+from celery.worker import WorkController, loops, state
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from celery.worker.state import maybe_shutdown
@@ -80,6 +81,11 @@ def test_what_is_overridden_or_called_takes_the_same_arguments(function: Callabl
         (worker_app.on_cold_shutdown, "worker.consumer.pool.stop()"),
         (Consumer.create_task_handler, "strategy = strategies[type_]"),
         (Consumer.cancel_active_requests, "request.cancel(self.pool, emit_retry=emit_retry)"),
+        (Consumer.on_close, "reserved_requests.update(tuple(active_requests))"),  # jobs in hand outlive a connection
+        (state.task_ready, "discard_reserved_request(request)"),
+        (state.maybe_shutdown, "should_stop is not None and should_stop is not False"),
+        (kombu.Consumer.consuming_from, "name in self._active_tags"),
+        (billiard.pool.Pool._create_worker_process, "w.index = i"),  # the place of a child's heartbeats
     ],
     ids=lambda value: getattr(value, "__qualname__", None),
 )

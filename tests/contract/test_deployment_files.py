@@ -89,7 +89,7 @@ def test_flower_is_not_checked_as_a_worker_would_be(stack: dict[str, Any]) -> No
 
 def test_our_own_containers_have_no_privileges(stack: dict[str, Any]) -> None:
     own = [service for service in stack["services"].values() if "build" in service]
-    assert [(["ALL"], True)] * 3 == [(service["cap_drop"], service["read_only"]) for service in own]
+    assert [(["ALL"], True)] * 4 == [(service["cap_drop"], service["read_only"]) for service in own]
 
 
 def test_a_worker_may_finish_its_longest_job_before_it_is_killed(stack: dict[str, Any]) -> None:

@@ -225,3 +225,37 @@ def test_open_jobs_are_counted_until_their_end(fleet: Fleet) -> None:
     assert 2 == fleet.registry.count()
     fleet.claims.died("one", "a reason")
     assert 1 == fleet.registry.count()
+
+
+def test_the_oldest_waiting_job_is_the_one_that_could_have_been_begun_first(fleet: Fleet) -> None:
+    for name, ago_s in (("newer", 10), ("oldest", 300), ("old", 100)):
+        fleet.accept(name, ago_s=ago_s)
+    assert pytest.approx(300, abs=2) == fleet.registry.oldest_waiting_s(Lane.INTERACTIVE)
+    assert 0 == fleet.registry.oldest_waiting_s(Lane.BULK)
+
+
+def test_jobs_that_run_do_not_wait_however_many_they_are(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.registry.BATCH", 2)
+    for number in range(5):
+        job = fleet.accept(f"runs-{number}")
+        fleet.claims.claim(job)
+        fleet.let_pass(job, 1000)
+    assert 0 == fleet.registry.oldest_waiting_s(Lane.INTERACTIVE)
+
+    fleet.accept("waits", ago_s=50)
+    assert pytest.approx(50, abs=2) == fleet.registry.oldest_waiting_s(Lane.INTERACTIVE)
+
+
+def test_a_retried_job_waits_from_the_end_of_its_delay_on(fleet: Fleet) -> None:
+    job = fleet.accept("retried", ago_s=1000)
+    fleet.claims.moves("retried", job.lane, 30.0)
+    assert 0 == fleet.registry.oldest_waiting_s(Lane.INTERACTIVE)
+    fleet.let_pass(job, 70)
+    assert pytest.approx(40, abs=2) == fleet.registry.oldest_waiting_s(Lane.INTERACTIVE)
+
+
+def test_a_job_that_was_given_back_waits_from_its_claim_on(fleet: Fleet) -> None:
+    job = fleet.accept("given-back", ago_s=1000)
+    fleet.claims.release(fleet.claims.claim(job))
+    fleet.let_pass(job, 20)
+    assert pytest.approx(20, abs=2) == fleet.registry.oldest_waiting_s(Lane.INTERACTIVE)

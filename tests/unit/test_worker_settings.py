@@ -98,6 +98,8 @@ def test_every_variable_is_read_under_its_name(monkeypatch: pytest.MonkeyPatch) 
         "HMT_PASS_BUDGET_DAY": "100",
         "HMT_PASS_BUDGET_MONTH": "2000",
         "HMT_PASS_BILLING_UTC_OFFSET_H": "-5.5",
+        "HMT_PASS_METRICS_HOST": "0.0.0.0",
+        "HMT_PASS_METRICS_PORTS": "9540-9542",
     }
     settings = load(
         monkeypatch, **{name: str(TimestampUnit.SECONDS) if value == "s" else value for name, value in given.items()}
@@ -136,6 +138,8 @@ def test_every_variable_is_read_under_its_name(monkeypatch: pytest.MonkeyPatch) 
         "budget_day": Decimal(100),
         "budget_month": Decimal(2000),
         "billing_utc_offset_h": -5.5,
+        "metrics_host": "0.0.0.0",
+        "metrics_ports": (9540, 9541, 9542),
     }
     assert expected == {name: getattr(settings, name) for name in expected}
     named = {name.removeprefix("HMT_PASS_").lower() for name in {**given, **NEEDED}}
@@ -171,6 +175,11 @@ def test_settings_do_not_change_while_a_process_runs(monkeypatch: pytest.MonkeyP
         ("HMT_PASS_PRICE_PER_CALL", "cheap"),
         ("HMT_PASS_ENDPOINT_URL", "http://"),
         ("REDIS_URL", "redis://host:port/0"),
+        ("HMT_PASS_METRICS_PORTS", "9540-"),
+        ("HMT_PASS_METRICS_PORTS", "9547-9540"),
+        ("HMT_PASS_METRICS_PORTS", "0"),
+        ("HMT_PASS_METRICS_PORTS", "9540-65536"),
+        ("HMT_PASS_METRICS_PORTS", "9540,9541"),
     ],
 )
 def test_a_value_out_of_its_range_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -199,6 +208,13 @@ def test_a_job_is_not_overdue_before_all_that_it_waits_for_has_ended(monkeypatch
 def test_what_is_left_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, HMT_PASS_ARCHIVE_BUCKET="", HMT_PASS_PRICE_PER_CALL="")
     assert (None, None) == (settings.archive_bucket, settings.price_per_call)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", ()), ("9540", (9540,)), ("65535", (65535,))])
+def test_a_worker_is_watched_on_a_port_or_nowhere(
+    monkeypatch: pytest.MonkeyPatch, text: str, expected: tuple[int, ...]
+) -> None:
+    assert expected == load(monkeypatch, HMT_PASS_METRICS_PORTS=text).metrics_ports
 
 
 def test_flower_needs_the_broker_and_no_account() -> None:
