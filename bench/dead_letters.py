@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hmt_pass import keys
-from hmt_pass.errors import SettingsError
+from hmt_pass.errors import SettingsError, StoreError
 from hmt_pass.job import Job
 from hmt_pass.store import connect
 from local.rabbitmq import RabbitServer
@@ -28,7 +29,7 @@ from worker.settings import Settings
 COUNT = 100_000
 PHOTOS = 1_000  # as many jobs share one: moto keeps them all in memory
 FIRST = 1_767_225_600.0  # Unix time of the first death
-BATCH = 1_000
+BATCH, THREADS = 1_000, 8
 # What is asked of each; a third of the letters, spread evenly, has the code 9980.
 COMMANDS = (
     ("groups",),
@@ -102,14 +103,13 @@ def _measure(broker: str, environment: dict[str, str]) -> None:
                 text=True,
                 check=False,
             )
-        said = (answer.stdout.splitlines() or [""])[-1] if command[0] in {"plan", "redrive"} else ""
-        print(
-            f"{watch.elapsed_s:>8.1f}{watch.cpu_s:>8.1f}  dead-letters {' '.join(command)}  "
-            f"{answer.stderr if answer.returncode else said}"
-        )
+        said = answer.stdout.splitlines()[-1:] if command[0] in {"plan", "redrive"} else []
+        told = answer.stderr if answer.returncode else "".join(said).strip()
+        print(f"{watch.elapsed_s:>8.1f}{watch.cpu_s:>8.1f}  dead-letters {' '.join(command)}  {told}", flush=True)
 
 
 def _fill(services: Services) -> None:
+    threads = ThreadPoolExecutor(THREADS)
     for numbers in chunks(range(COUNT), BATCH):
         with services.store.pipeline(transaction=False) as pipe:
             for number in numbers:
@@ -118,9 +118,16 @@ def _fill(services: Services) -> None:
                 pipe.hset(keys.job(job.job_id), mapping=fields)
                 pipe.sadd(keys.DEAD_JOBS, job.job_id)
             pipe.execute()
-        for number in numbers:
-            job = _job(number)
+        list(threads.map(lambda number: _put(services, number), numbers))
+
+
+def _put(services: Services, number: int) -> None:
+    """As a worker does, which tries again when the broker refuses."""
+    job = _job(number)
+    while True:
+        with suppress(StoreError):
             services.dead_letters.put(_letter(job, number), TaskMessage.for_job(job), FIRST + number)
+            return
 
 
 def _job(number: int) -> Job:

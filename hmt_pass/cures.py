@@ -25,17 +25,17 @@ class Cure:
 
 # fmt: off
 CODES: Mapping[Code, Cure] = {code: Cure(code.meaning, en, zh) for code, en, zh in (
-    (Code.BAD_SIGNATURE, "`doctor` says whether the clock is right. If it is, set HMT_PASS_API_SECRET or HMT_PASS_TIMESTAMP_UNIT, restart the workers, `hold release`, `dead-letters redrive --code 1000`.", "先用 `doctor` 核对时钟；时钟无误则改正 HMT_PASS_API_SECRET 或 HMT_PASS_TIMESTAMP_UNIT，重启 worker，再执行 `hold release` 和 `dead-letters redrive --code 1000`。"),
+    (Code.BAD_SIGNATURE, "`hold status` says so if our clock is wrong. If it is right, set HMT_PASS_API_SECRET or HMT_PASS_TIMESTAMP_UNIT, restart the workers, `hold release --redrive`; if it has healed already, `hold redrive`.", "若时钟有误，`hold status` 会指出；时钟无误则改正 HMT_PASS_API_SECRET 或 HMT_PASS_TIMESTAMP_UNIT，重启 worker，再执行 `hold release --redrive`；若已自动恢复，执行 `hold redrive`。"),
     (Code.NOT_UTF8, "A fault of ours or a change of the API: report it with `dead-letters show JOB`. After the update: `dead-letters redrive --code 1001`.", "这是本系统的缺陷或接口有变：附上 `dead-letters show JOB` 的输出报告；更新后执行 `dead-letters redrive --code 1001`。"),
     (Code.BAD_REQUEST, "`reason` names the parameter. A fault of ours or a change of the API: report it. After the update: `dead-letters redrive --code 1002`.", "`reason` 指出了出错的参数。这是本系统的缺陷或接口有变，请报告；更新后执行 `dead-letters redrive --code 1002`。"),
     (Code.BAD_LIVENESS_DATA, "This API has no liveness_data: HMT_PASS_ENDPOINT_URL leads to another one. Set it, restart the workers, `dead-letters redrive --code 1003`.", "本接口没有 liveness_data 参数：HMT_PASS_ENDPOINT_URL 指向了别的接口。改正后重启 worker，再执行 `dead-letters redrive --code 1003`。"),
-    (Code.BAD_ACCOUNT, "Set HMT_PASS_API_ID and HMT_PASS_API_SECRET, restart the workers, `hold release`, `dead-letters redrive --code 1007`.", "改正 HMT_PASS_API_ID 和 HMT_PASS_API_SECRET，重启 worker，再执行 `hold release` 和 `dead-letters redrive --code 1007`。"),
-    (Code.ACCOUNT_EXPIRED, "Have the account renewed in the vendor's console, `hold release`, `dead-letters redrive --code 1008`.", "在服务商控制台续期账号，再执行 `hold release` 和 `dead-letters redrive --code 1008`。"),
-    (Code.QUOTA_EXCEEDED, "Raise the quota in the vendor's console or wait for the next period, `hold release`, `dead-letters redrive --code 1010`.", "在服务商控制台提高调用额度，或等到下一个计费周期，再执行 `hold release` 和 `dead-letters redrive --code 1010`。"),
-    (Code.NO_PERMISSION, "Have the vendor allow the account this API, `hold release`, `dead-letters redrive --code 1011`.", "请服务商为账号开通本接口，再执行 `hold release` 和 `dead-letters redrive --code 1011`。"),
-    (Code.BAD_PATH, "HMT_PASS_ENDPOINT_URL must be the base alone, without a path. Set it, restart the workers, `hold release`, `dead-letters redrive --code 1012`.", "HMT_PASS_ENDPOINT_URL 只能是基础地址，不含路径。改正后重启 worker，再执行 `hold release` 和 `dead-letters redrive --code 1012`。"),
-    (Code.RESTRICTED, "Ask the vendor why the account is restricted and have it cleared, `hold release`, `dead-letters redrive --code 1027`.", "向服务商询问交易受限的原因并解除，再执行 `hold release` 和 `dead-letters redrive --code 1027`。"),
-    (Code.NO_BALANCE, "Top up the account, `hold release`, `dead-letters redrive --code 9980`.", "为账号充值，再执行 `hold release` 和 `dead-letters redrive --code 9980`。"),
+    (Code.BAD_ACCOUNT, "Set HMT_PASS_API_ID and HMT_PASS_API_SECRET, restart the workers, `hold release --redrive`; if it has healed already, `hold redrive`.", "改正 HMT_PASS_API_ID 和 HMT_PASS_API_SECRET，重启 worker，再执行 `hold release --redrive`；若已自动恢复，执行 `hold redrive`。"),
+    (Code.ACCOUNT_EXPIRED, "Have the account renewed in the vendor's console, `hold release --redrive`; if it has healed already, `hold redrive`.", "在服务商控制台续期账号，再执行 `hold release --redrive`；若已自动恢复，执行 `hold redrive`。"),
+    (Code.QUOTA_EXCEEDED, "Raise the quota in the vendor's console or wait for the next period, `hold release --redrive`; if it has healed already, `hold redrive`.", "在服务商控制台提高调用额度，或等到下一个计费周期，再执行 `hold release --redrive`；若已自动恢复，执行 `hold redrive`。"),
+    (Code.NO_PERMISSION, "Have the vendor allow the account this API, `hold release --redrive`; if it has healed already, `hold redrive`.", "请服务商为账号开通本接口，再执行 `hold release --redrive`；若已自动恢复，执行 `hold redrive`。"),
+    (Code.BAD_PATH, "HMT_PASS_ENDPOINT_URL must be the base alone, without a path. Set it, restart the workers, `hold release --redrive`; if it has healed already, `hold redrive`.", "HMT_PASS_ENDPOINT_URL 只能是基础地址，不含路径。改正后重启 worker，再执行 `hold release --redrive`；若已自动恢复，执行 `hold redrive`。"),
+    (Code.RESTRICTED, "Ask the vendor why the account is restricted and have it cleared, `hold release --redrive`; if it has healed already, `hold redrive`.", "向服务商询问交易受限的原因并解除，再执行 `hold release --redrive`；若已自动恢复，执行 `hold redrive`。"),
+    (Code.NO_BALANCE, "Top up the account, `hold release --redrive`; if it has healed already, `hold redrive`.", "为账号充值，再执行 `hold release --redrive`；若已自动恢复，执行 `hold redrive`。"),
 )}
 UNKNOWN_CODE = Cure("the API text does not list the code", "Ask the vendor by the request_id what the code means. Then `dead-letters redrive --code CODE`, or `discard`.", "凭 request_id 向服务商询问该状态码的含义，再执行 `dead-letters redrive --code CODE` 或 `discard`。")
 # By the reason, or what stands before its colon.

@@ -10,7 +10,7 @@ from worker.commands.discard import discard
 from worker.commands.output import show, show_each, table, with_json
 from worker.commands.redrive import plan, redrive, redrives
 from worker.commands.selection import selected, selecting
-from worker.letter_groups import group
+from worker.letter_groups import Group, group
 from worker.letters import DeadLetter
 from worker.services import services
 from worker.wanted import Wanted
@@ -29,14 +29,17 @@ for command in (plan, redrive, redrives, discard):
 @selecting
 @with_json
 def groups(*, wanted: Wanted, as_json: bool) -> None:
-    """One line a code and reason, the largest group first, and what to do about it."""
+    """How many of each code and reason, the largest group first, since when, and what to do about them."""
     found = group(letter for _, letter in selected(wanted))
-    lines = [
-        f"{one.count:>7}  {one.code or '-':4}  {one.oldest_at} to {one.newest_at}  {one.redriven} redriven before"
-        f"  {one.reason}\n{'':15}{one.cure.en}\n{'':15}{one.cure.zh}"
-        for one in found
-    ]
+    lines = [line for one in found for line in _group_lines(one)]
     show([one.as_dict() for one in found], as_json=as_json, lines=lines or ["no dead letters"])
+
+
+def _group_lines(one: Group) -> Iterator[str]:
+    yield f"{one.count:>7}  {one.code or '-':4}  {one.reason}"
+    again = f", {one.redriven} redriven before" if one.redriven else ""
+    for line in (f"{one.oldest_at[:19]} to {one.newest_at[:19]}{again}", one.cure.en, one.cure.zh):
+        yield f"{'':15}{line}"
 
 
 @dead_letters.command("list")
@@ -66,7 +69,7 @@ def show_(*, job_id: str, as_json: bool) -> None:
     letter = services().dead_letters.find(job_id)
     if letter is None:
         raise click.ClickException(f"no dead letter for {job_id}; ask `python -m worker status {job_id}`")
-    shown = letter.as_dict()
+    shown = {**letter.as_dict(), "request_ids": ", ".join(letter.request_ids)}
     attempts = [
         f"attempt {item['attempt']}  {item['started_at']}  {item.get('ms')} ms  {item.get('code') or item.get('error')}"
         f"  charge {item.get('charge')}  {item.get('request_id') or '-'}"

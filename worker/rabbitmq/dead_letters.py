@@ -19,7 +19,7 @@ from hmt_pass.job import DEAD_LETTER_QUEUE
 from hmt_pass.queues import dead_letter_queue
 from hmt_pass.rabbit import Rabbit
 from hmt_pass.store import Store
-from worker.dead_letter_index import CHUNK, DeadLetterIndex, chunks, tidying_alone
+from worker.dead_letter_index import CHUNK, TIDY_LOCK_S, DeadLetterIndex, chunks, tidying_alone
 from worker.envelope import TaskMessage
 from worker.letters import DeadLetter, LetterId
 from worker.puts import Put
@@ -28,6 +28,7 @@ from worker.rabbitmq.received import received
 from worker.rabbitmq.tidying import Tidying, Verdict
 
 TIDY_PATIENCE_S = 5.0
+PREFETCH = 50_000  # a consumer of a quorum queue is given no more than 2,000 unacknowledged messages unless it says so
 
 _KEYS = [keys.DEAD_LETTERS, keys.DEAD_LETTERS_BY_TIME, keys.DEAD_LETTERS_GONE]
 
@@ -137,11 +138,12 @@ class RabbitDeadLetters(DeadLetterIndex):
         return published
 
     def _go_through(self, tidying: Tidying) -> Counter[Verdict]:
-        """Take out what goes, index what is unknown, put back the rest; cut short, RabbitMQ puts all of it back."""
+        """Take out what goes and index what is unknown; the rest RabbitMQ puts back when the channel is closed."""
         verdicts: Counter[Verdict] = Counter()
-        stays: list[Message] = []
         with self.rabbit.channel() as channel:
-            for message in self._messages(channel):
+            for number, message in enumerate(self._messages(channel)):
+                if number % CHUNK == 0:
+                    self.store.expire(keys.DEAD_LETTERS_TIDIED, TIDY_LOCK_S)
                 put = received(message, tidying.now)
                 verdict = tidying.judge(put)
                 verdicts[verdict] += 1
@@ -149,10 +151,6 @@ class RabbitDeadLetters(DeadLetterIndex):
                     self._adopt(put)
                 if verdict is Verdict.GOES or not put.put_id:
                     message.ack()
-                else:
-                    stays.append(message)
-            for message in stays:
-                message.requeue()
         return verdicts
 
     def _messages(self, channel: Any) -> Iterator[Message]:  # noqa: ANN401  py-amqp has no types
@@ -161,12 +159,14 @@ class RabbitDeadLetters(DeadLetterIndex):
         queue.declare()
         count = queue.queue_declare(passive=True).message_count
         delivered: deque[Any] = deque()
-        tag = channel.basic_consume(DEAD_LETTER_QUEUE, callback=delivered.append)
+        channel.basic_qos(0, PREFETCH, a_global=False)
+        tags = [channel.basic_consume(DEAD_LETTER_QUEUE, callback=delivered.append) for _ in range(0, count, PREFETCH)]
         for _ in range(count):
             while not delivered:
                 channel.connection.drain_events(timeout=TIDY_PATIENCE_S)
             yield channel.message_to_python(delivered.popleft())
-        channel.basic_cancel(tag)
+        for tag in tags:
+            channel.basic_cancel(tag)
 
     def _adopt(self, put: Put) -> None:
         """Index a dead letter; what nobody put is put now, and its first message can go."""
