@@ -4,7 +4,7 @@ from celery.exceptions import TaskError
 
 from hmt_pass import codes
 from hmt_pass.codes import Disposition
-from hmt_pass.errors import HmtPassError
+from hmt_pass.errors import CallError, HmtPassError
 from hmt_pass.permit import Reply
 from worker.redaction import redact
 
@@ -32,6 +32,12 @@ class SnoozedError(HmtPassError):
         super().__init__(reason, delay_s)
         self.reason = reason
         self.delay_s = delay_s
+
+
+class InterruptedCallError(CallError):
+    """Our own code, or a lack of memory, ended a call: it may have been sent."""
+
+    reason = "interrupted"
 
 
 class TurnError(SnoozedError):

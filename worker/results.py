@@ -7,7 +7,7 @@ quick write; from then on no redelivery calls the endpoint again.
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,14 @@ from worker.calls import End, Event
 from worker.claims import Claim, Lifetimes, claim_lost, now
 from worker.documents import Document, Source
 from worker.observe import attempt_begins, log
-from worker.outcomes import AmbiguousError, EmptyReplyError, ExhaustedError, RefusedError, SnoozedError
+from worker.outcomes import (
+    AmbiguousError,
+    EmptyReplyError,
+    ExhaustedError,
+    InterruptedCallError,
+    RefusedError,
+    SnoozedError,
+)
 from worker.services import Services
 from worker.storage import Photo
 from worker.turnstile import in_turn
@@ -112,6 +119,11 @@ class Ours:
             yield attempt
         except CallError as raised:
             error = raised
+        except BaseException:  # a bug of ours, or no memory: nobody knows how the call ended
+            with suppress(StoreError):
+                took_ms = round((time.monotonic() - started_s) * 1000)
+                self._calls.end(self.claim, _record(attempt, InterruptedCallError(), started_at, took_ms), None)
+            raise
         self._record = record = _record(attempt, error, started_at, round((time.monotonic() - started_s) * 1000))
         reply = attempt.reply
         paid = reply is not None and reply.code == Code.OK.value

@@ -22,6 +22,14 @@ else
     if wait_s > 0 then return {'later', math.ceil(wait_s * 1000)} end
 end
 if redis.call('EXISTS', claim) == 1 then return {'claimed', redis.call('PTTL', claim)} end
+local last = known[3] and redis.call('HGET', attempts, known[3])
+local record = last and cjson.decode(last)
+if record and record.ended_at == cjson.null then
+    record.ended_at, record.error, record.possibly_charged = moment, 'worker died', true
+    redis.call('HSET', attempts, known[3], cjson.encode(record))
+    redis.call('HINCRBY', job, 'possibly_charged', 1)
+    book(spend, offset_s, tally, ledger, job_id, cjson.encode(record), 'worker died', false, true)
+end
 local state, deaths = known[4], tonumber(known[6] or 0)
 if state == 'running' then deaths = deaths + 1 end
 if deaths >= tonumber(max_deaths) then
@@ -33,14 +41,6 @@ if deaths >= tonumber(suspect_from) and not redis.call('SET', suspect, token, 'N
 end
 redis.call('SET', claim, token, 'PX', lease_ms)
 redis.call('HSET', job, 'claimed_by', token)
-local last = known[3] and redis.call('HGET', attempts, known[3])
-local record = last and cjson.decode(last)
-if record and record.ended_at == cjson.null then
-    record.ended_at, record.error, record.possibly_charged = moment, 'worker died', true
-    redis.call('HSET', attempts, known[3], cjson.encode(record))
-    redis.call('HINCRBY', job, 'possibly_charged', 1)
-    book(spend, offset_s, tally, ledger, job_id, cjson.encode(record), 'worker died', false, true)
-end
 if not (state == 'recognized' or state == 'rejected' or state == 'dead') then
     redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'lane', lane, 'state', 'running', 'started_at', moment,
         'worker', worker)

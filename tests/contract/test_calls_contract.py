@@ -10,8 +10,8 @@ from hmt_pass import keys
 from hmt_pass.job import Job
 from hmt_pass.status import State
 from hmt_pass.store import Store
-from worker.claims import Claim, Lifetimes
-from worker.outcomes import BudgetSpentError, HeldError, SnoozedError, TurnError
+from worker.claims import MAX_DEATHS, Claim, Lifetimes
+from worker.outcomes import BudgetSpentError, HeldError, PoisonError, SnoozedError, TurnError
 
 JOB = Job.create("s3://photos/mine.jpg", job_id="mine")
 SHA = "5a" * 32
@@ -86,6 +86,17 @@ def test_a_call_without_an_end_counts_as_possibly_charged_once(one: Caller, stor
     assert ("worker died", True) == (attempt["error"], attempt["possibly_charged"])
     assert attempt["started_at"] <= attempt["ended_at"]
     assert {"calls|worker died": "1", "possibly_charged": "1"} == store.hgetall(keys.TALLY)
+
+
+def test_the_last_call_of_a_job_that_its_workers_die_of_is_listed_too(one: Caller, store: Store) -> None:
+    for _ in range(MAX_DEATHS):
+        one.begin()
+        lapse(store)
+        store.delete(keys.SUSPECT)
+    with pytest.raises(PoisonError):
+        one.claims.claim(JOB)
+    assert ["worker died"] * MAX_DEATHS == [attempt["error"] for attempt in one.claims.attempts("mine")]
+    assert MAX_DEATHS == store.xlen(keys.LEDGER)
 
 
 def test_an_attempt_that_ended_does_not_count_as_died(one: Caller) -> None:

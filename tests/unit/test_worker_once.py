@@ -548,3 +548,13 @@ def test_a_late_workers_document_does_not_stay_in_s3(world: World, monkeypatch: 
 
     assert world.result(job) == world.stored(job)
     assert (1, State.RECOGNIZED) == (world.client.charges, world.status(job).state)
+
+
+@pytest.mark.parametrize("escape", [ZeroDivisionError(), MemoryError(), SystemExit()])
+def test_a_call_that_our_own_code_ends_is_possibly_charged(world: World, escape: BaseException) -> None:
+    job = world.job()
+    world.script(escape)
+    assert "dead" == world.run(job).end
+    [attempt] = world.services.claims.attempts(job.job_id)
+    assert ("interrupted", True) == (attempt["error"], attempt["possibly_charged"])
+    assert [] == world.store.zrange(keys.IN_FLIGHT, 0, -1)
