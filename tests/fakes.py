@@ -219,7 +219,7 @@ def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **sett
     leases = Leases(store, chosen.visibility_timeout_s, chosen.deadline_s)
     queues, delayed = RedisQueues(store), Delayed(store)
     limits = Limits.of(chosen)
-    spend = Spend(store, limits, chosen.price_per_call)
+    spend = Spend(store, limits, chosen.price_per_call, chosen.budget_day, chosen.budget_month)
     archive = Archive(cast("Any", storage), chosen.archive_bucket or chosen.results_bucket, chosen.archive_prefix)
     return Services(
         settings=chosen,

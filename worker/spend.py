@@ -29,6 +29,7 @@ class Spent:
     rejected: int
     price: Decimal | None
     calls_allowed: int | None
+    budget: Decimal | None
 
     @property
     def cost(self) -> Decimal | None:
@@ -41,11 +42,6 @@ class Spent:
         return None if self.price is None else self.price * (self.copied + self.rejected)
 
     @property
-    def budget(self) -> Decimal | None:
-        """What may be spent."""
-        return None if self.price is None or self.calls_allowed is None else self.price * self.calls_allowed
-
-    @property
     def share(self) -> Decimal | None:
         """How much of the budget is used, 1 for all of it."""
         if self.calls_allowed is None:
@@ -56,18 +52,27 @@ class Spent:
 class Spend:
     """The books' sums. Every method raises StoreError when Redis does not answer."""
 
-    def __init__(self, store: Store, limits: Limits, price: Decimal | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        price: Decimal | None = None,
+        budget_day: Decimal | None = None,
+        budget_month: Decimal | None = None,
+    ) -> None:
         self._store = store
         self._limits = limits
         self._price = price
+        self._budget_day = budget_day
+        self._budget_month = budget_month
 
     def today(self) -> Spent:
         """The vendor's day."""
-        return self._of(f"{self.local_time():%Y-%m-%d}", self._limits.calls_a_day)
+        return self._of(f"{self.local_time():%Y-%m-%d}", self._limits.calls_a_day, self._budget_day)
 
     def this_month(self) -> Spent:
         """The vendor's month."""
-        return self._of(f"{self.local_time():%Y-%m}", self._limits.calls_a_month)
+        return self._of(f"{self.local_time():%Y-%m}", self._limits.calls_a_month, self._budget_month)
 
     def is_spent(self) -> bool:
         """Whether a budget leaves no call."""
@@ -96,7 +101,7 @@ class Spend:
         local = moment + timedelta(seconds=self._limits.utc_offset_s)
         return f"{local:%Y-%m-%d}", f"{local:%Y-%m}"
 
-    def _of(self, period: str, calls_allowed: int | None) -> Spent:
+    def _of(self, period: str, calls_allowed: int | None, budget: Decimal | None) -> Spent:
         sums = cast("Mapping[str, str]", self._store.hgetall(keys.spend(period)))  # decode_responses makes them str
         return Spent(
             period,
@@ -107,4 +112,5 @@ class Spend:
             rejected=int(sums.get("rejected", 0)),
             price=self._price,
             calls_allowed=calls_allowed,
+            budget=budget,
         )

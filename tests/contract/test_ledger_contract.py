@@ -44,7 +44,7 @@ class Books:
 
 def books_on(store: Store, **limits: Any) -> Books:  # noqa: ANN401  those of Limits
     storage, known = FakeStorage(), Limits(**limits)
-    spend = Spend(store, known, Decimal("0.25"))
+    spend = Spend(store, known, Decimal("0.25"), budget_day=Decimal("2.60"))
     ledger = Ledger(store, Archive(storage, "results", "archive/"), spend)  # type: ignore[arg-type]  # a fake
     return Books(store, storage, Caller.on(store, **limits), spend, ledger)
 
@@ -164,7 +164,7 @@ def test_an_archive_without_a_bucket_says_what_to_set(store: Store) -> None:
         archive.keep("ledger", "a", [])
     books = Caller.on(store)
     books.call("a")
-    ledger = Ledger(store, archive, Spend(store, Limits(), None))
+    ledger = Ledger(store, archive, Spend(store, Limits()))
     assert 1 == len(ledger.since(datetime(2020, 1, 1, tzinfo=UTC)))
 
 
@@ -174,7 +174,7 @@ def test_the_sums_of_a_day_have_a_price(store: Store) -> None:
         books.caller.call(f"job-{number}")
     books.caller.call("lost", None, error="unanswered", possibly_charged=True)
     today = books.spend.today()
-    assert (8, Decimal("2.00"), Decimal("2.50"), Decimal("0.8")) == (
+    assert (8, Decimal("2.00"), Decimal("2.60"), Decimal("0.8")) == (
         today.calls,
         today.cost,
         today.budget,

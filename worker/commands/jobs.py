@@ -6,6 +6,7 @@ from hmt_pass.producer import Producer
 from worker.commands.output import show, table, with_json
 from worker.letters import redrives
 from worker.services import services
+from worker.why import why
 
 
 def _producer() -> Producer:
@@ -17,8 +18,9 @@ def _producer() -> Producer:
 @click.argument("job_id")
 @with_json
 def status(*, job_id: str, as_json: bool) -> None:
-    """Where a job stands, and every attempt so far."""
-    found = _producer().status(job_id).as_dict()
+    """Where a job stands and why, and every attempt so far."""
+    known = _producer().status(job_id)
+    found = {"job_id": job_id, "state": known.state, "why": why(services(), known)} | known.as_dict()
     attempts = services().claims.attempts(job_id)
     past = redrives(services().claims.fields(job_id))
     found["waiting_until"] = services().delayed.due_at(job_id)
