@@ -29,7 +29,6 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
     environment = BrokerSettings.load()
     sender.conf.update(
         broker_url=environment.broker,
-        broker_transport="worker.transport:Transport",
         worker_consumer="worker.consumer:Consumer",
         # --- what a kill must not lose
         task_acks_late=True,  # acknowledge a job when it is done, not when it is taken
@@ -76,6 +75,13 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
     )
     if is_rabbit(environment.broker):
         sender.conf.update(broker_options(environment.broker))
+
+
+@celeryd_init.connect
+def take_our_transport(conf: Any, **_: Any) -> None:  # noqa: ANN401  signal arguments
+    """Let a worker on Redis consume through our transport. Flower, which consumes nothing, must see a redis:// URL."""
+    if not is_rabbit(BrokerSettings.load().broker):
+        conf.broker_transport = "worker.transport:Transport"
 
 
 @celeryd_init.connect

@@ -144,6 +144,16 @@ def test_one_process_tidies_at_a_time(side: Side, letters: RabbitDeadLetters) ->
     assert (1, [], []) == (letters.keep_in_step(), lying(side), side.store.keys("*"))
 
 
+def test_a_queue_is_gone_through_that_holds_more_than_a_consumer_is_given_at_once(
+    side: Side, letters: RabbitDeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.rabbitmq.dead_letters.PREFETCH", 3)
+    names = [f"job-{number}" for number in range(10)]
+    put(letters, *names)
+    letters.discard("job-9")
+    assert (1, names[:9], 0) == (letters.keep_in_step(), sorted(lying(side)), letters.keep_in_step())
+
+
 def test_what_somebody_else_wrote_there_is_a_dead_letter_too(side: Side, letters: RabbitDeadLetters) -> None:
     with letters.rabbit.confirmed() as publisher:
         letters.declare()

@@ -1,6 +1,5 @@
 """What worker.transport promises, on a real Redis and through kombu's own consumer."""
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from hmt_pass.store import Store, connect
 from local.redis import RedisServer
 from local.stage import until
 from worker.dead_letters import DeadLetters
-from worker.envelope import TaskMessage
+from worker.puts import Put
 from worker.services import Services
 from worker.transport import Transport
 
@@ -176,8 +175,8 @@ def test_an_entry_that_is_no_message_is_a_dead_letter_with_its_bytes_and_stops_n
 
     [(reason, detail)] = letters(store)
     assert ("unreadable message", True) == (reason, detail.endswith(f"in an entry of {len(entry)} bytes"))
-    [kept] = [json.loads(text)["message"] for text in store.hvals(keys.DEAD_LETTERS)]
-    assert entry == TaskMessage.from_json(kept).body
+    [kept] = [Put.from_entry(text).message for text in store.hvals(keys.DEAD_LETTERS)]
+    assert entry == kept.body
     assert {"behind-it"} == worker.services.queues.in_hand()
 
 

@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 from celery.worker import control
+from flower.utils.broker import Broker
 from flower.views import BaseHandler
 
 from hmt_pass.queues import work_queues
 from worker import inspection
+from worker.celery import app, take_our_transport
 
 
 @pytest.mark.parametrize("url", ["redis://broker", "amqp://broker//"])
@@ -17,6 +19,21 @@ def test_flower_learns_of_the_dead_letter_queue_though_nobody_consumes_it(url: s
     application = SimpleNamespace(workers={"w@host": {"active_queues": told}})
     view: Any = SimpleNamespace(application=application)
     assert ["hmt_pass", "hmt_pass.bulk", "hmt_pass.dead_letter"] == BaseHandler.get_active_queue_names(view)
+
+
+@pytest.mark.parametrize(
+    ("url", "transport"), [("redis://broker", "worker.transport:Transport"), ("amqp://broker//", None)]
+)
+def test_only_a_worker_uses_our_transport_so_that_flower_knows_the_broker_by_its_url(
+    monkeypatch: pytest.MonkeyPatch, url: str, transport: str | None
+) -> None:
+    monkeypatch.setenv("BROKER_URL", url)
+    with app.connection(url) as connection:
+        broker = Broker(connection.as_uri(include_password=True), http_api=None, broker_options={})
+    assert broker.host == "broker"
+    conf = SimpleNamespace(broker_transport=None)
+    take_our_transport(conf=conf)
+    assert transport == conf.broker_transport
 
 
 def test_a_worker_that_does_not_consume_names_no_queue() -> None:

@@ -16,7 +16,6 @@ def broker_options(broker_url: str) -> dict[str, Any]:
         "task_default_queue_type": "quorum",
         "task_default_exchange_type": "topic",  # native delays go round a direct exchange
         "worker_detect_quorum_queues": True,
-        "broker_transport": None,
         "worker_prefetch_multiplier": 2,  # from each queue; worker.lanes chooses among what is in hand
         "broker_native_delayed_delivery_queue_type": "quorum",
         "broker_use_ssl": tls(broker_url),
