@@ -10,24 +10,32 @@ local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 """
 
-# `allowed`: the calls a second that may be begun now. A 1009 cuts them; they grow back by a tenth of the cut a second.
+# `allowed`: the calls a second that may be begun now. 1009s cut them to what was taken; they grow back by 15 % of it a
+# second. A few refusals are let pass: they may have nothing to do with our rate.
 # After a hold they begin at a 64th of the limit and double every 5 s.
-# `begun_lately`: how many were begun in the fuller one of this second and the one before it.
+# `lately`: how many calls were begun and refused in this window of a second and the one before it, and its length.
 LIMITS = """
 local burst_s, horizon_s = 0.05, {interactive = 1, bulk = 0.25}
 local function allowed(rate, limit)
     local cut, cut_at, ramp_at = unpack(redis.call('HMGET', rate, 'cut', 'cut_at', 'ramp_at'))
     local calls = limit
-    if cut then calls = math.min(calls, cut * (1 + (now - cut_at) / 10)) end
+    if cut then calls = math.min(calls, cut * (1 + (now - cut_at) * 0.15)) end
     if ramp_at then calls = math.min(calls, limit / 64 * 2 ^ math.floor((now - ramp_at) / 5)) end
     return math.max(calls, math.min(limit, 1))
 end
-local function begun_lately(rate)
-    local second, begun, before = unpack(redis.call('HMGET', rate, 'second', 'begun', 'before'))
-    local age = math.floor(now) - tonumber(second or 0)
-    begun, before = tonumber(begun or 0), tonumber(before or 0)
-    if age == 0 then return begun, before end
-    return 0, age == 1 and begun or 0
+local function roll(rate)
+    local began_at, begun, refused = unpack(redis.call('HMGET', rate, 'began_at', 'begun', 'refused'))
+    local age_s = now - tonumber(began_at or 0)
+    if age_s < 1 then return end
+    if age_s >= 2 then begun, refused = 0, 0 end
+    redis.call('HSET', rate, 'began_at', string.format('%.6f', now), 'begun', 0, 'refused', 0,
+        'begun_before', begun or 0, 'refused_before', refused or 0)
+end
+local function lately(rate)
+    local began_at, begun, refused, begun_before, refused_before =
+        unpack(redis.call('HMGET', rate, 'began_at', 'begun', 'refused', 'begun_before', 'refused_before'))
+    local seconds = math.max(now - began_at, 0.1) + (tonumber(begun_before) > 0 and 1 or 0)
+    return begun + begun_before, refused + refused_before, seconds
 end
 """
 
@@ -123,8 +131,8 @@ redis.call('HSET', attempts, attempt, cjson.encode(written))
 redis.call('PEXPIRE', claim, lease_ms)
 redis.call('ZADD', in_flight, now + call_s, written.sequence_id)
 if is_canary then redis.call('HSET', hold, 'canary_call', written.sequence_id) end
-local begun, before = begun_lately(rate)
-redis.call('HSET', rate, 'second', string.format('%d', math.floor(now)), 'begun', begun + 1, 'before', before)
+roll(rate)
+redis.call('HINCRBY', rate, 'begun', 1)
 return {'go', attempt}
 """
 )
@@ -171,12 +179,15 @@ for _, most in ipairs({100, 250, 500, 1000, 2000, 3000, 5000, 10000, 30000}) do
     end
 end
 redis.call('HINCRBY', tally, 'latency_ms|' .. bucket, 1)
-local cut_at = tonumber(redis.call('HGET', rate, 'cut_at') or 0)
-if label == '1009' and now - cut_at >= 1 then
-    local begun, before = begun_lately(rate)
-    local calls = math.min(allowed(rate, limit), math.max(begun, before, 1))
-    redis.call('HSET', rate, 'cut', math.max(calls / 2, 0.5), 'cut_at', now)
-    redis.call('HINCRBY', rate, 'cuts', 1)
+if label == '1009' then
+    roll(rate)
+    redis.call('HINCRBY', rate, 'refused', 1)
+    local begun, refused, seconds = lately(rate)
+    local calls = 0.9 * math.max(begun - refused, 0) / seconds
+    if refused >= 3 and refused > begun / 10 and calls < allowed(rate, limit) then
+        redis.call('HSET', rate, 'cut', math.max(calls, 0.5), 'cut_at', now)
+        redis.call('HINCRBY', rate, 'cuts', 1)
+    end
 end
 local canary_call, tries, delays, held_for =
     unpack(redis.call('HMGET', hold, 'canary_call', 'tries', 'delays', 'failure'))

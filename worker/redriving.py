@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from hmt_pass.errors import StoreError
 from worker.dead_letter_index import CHUNK
 from worker.letters import LetterId
 from worker.redrives import Redrives
@@ -45,7 +47,8 @@ class Redriving:
             moved = self._move_all(name, token, rate_per_s)
         finally:
             self._redrives.end(token)
-        self._letters.keep_in_step()
+        with suppress(StoreError):  # what was asked for is done; housekeeping tidies too
+            self._letters.keep_in_step()
         return moved
 
     def _begin(self, name: str) -> str:

@@ -269,28 +269,66 @@ def test_the_bulk_lane_leaves_places_to_the_interactive_one(store: Store) -> Non
 # --- 1009
 
 
-def rate(store: Store) -> float:
-    return float(store.hget(keys.RATE, "cut") or 0)
+def cut(store: Store) -> float | None:
+    value = store.hget(keys.RATE, "cut")
+    return float(value) if value else None
 
 
-def test_a_1009_halves_what_was_really_called_at_once(store: Store) -> None:
+def called_lately(store: Store, begun: int, refused: int) -> None:
+    """So many calls in the second that is over, and none in this one."""
+    seconds, microseconds = store.time()
+    now_s = seconds + microseconds / 1e6
+    counts = {"begun": 0, "refused": 0, "begun_before": begun, "refused_before": refused}
+    store.hset(keys.RATE, mapping={"began_at": now_s, **counts})
+
+
+@pytest.mark.parametrize(
+    ("begun", "refused", "low", "high"),
+    [
+        (100, 95, 3, 7),  # 5 a second were taken: so many, a little less
+        (100, 49, 38, 48),
+        (100, 19, 65, 75),
+    ],
+)
+def test_a_1009_cuts_to_what_was_taken(store: Store, begun: int, refused: int, low: float, high: float) -> None:
     worker = Caller.on(store, rate_per_s=500)
-    begun(worker, 20)
-    worker.call("told", "1009")
-    assert 1 <= rate(store) <= 11  # half of 21, or of those of the fuller second when they fell into more than one
+    claim, attempt = worker.begin("told")
+    called_lately(store, begun, refused)
+    worker.end(claim, attempt, "1009")
+    assert low <= (cut(store) or 0) <= high
 
 
-def test_many_1009_of_one_moment_cut_once(store: Store) -> None:
+@pytest.mark.parametrize(("begun", "refused"), [(100, 9), (10, 1)])
+def test_a_few_refusals_that_may_have_nothing_to_do_with_the_rate_are_let_pass(
+    store: Store, begun: int, refused: int
+) -> None:
+    worker = Caller.on(store, rate_per_s=500)
+    claim, attempt = worker.begin("told")
+    called_lately(store, begun, refused)
+    worker.end(claim, attempt, "1009")
+    assert cut(store) is None
+
+
+def test_a_1009_that_comes_while_the_rate_is_low_already_raises_nothing(store: Store) -> None:
+    worker = Caller.on(store, rate_per_s=500)
+    claim, attempt = worker.begin("told")
+    called_lately(store, 100, 60)
+    store.hset(keys.RATE, mapping={"cut": 10, "cut_at": time.time(), "cuts": 1})
+    worker.end(claim, attempt, "1009")
+    assert (10, "1") == (cut(store), store.hget(keys.RATE, "cuts"))
+
+
+def test_all_that_is_begun_in_one_moment_and_refused_cuts_deep(store: Store) -> None:
     worker = Caller.on(store, rate_per_s=500)
     calls = [worker.begin(f"job-{number}") for number in range(20)]
     for claim, attempt in calls:
         worker.end(claim, attempt, "1009")
-    assert "1" == store.hget(keys.RATE, "cuts")
+    assert (cut(store) or 9) <= 2
 
 
 def test_the_limit_grows_back_step_by_step(store: Store) -> None:
     worker = Caller.on(store, rate_per_s=500)
-    for ago_s, gap_s in ((0, 1 / 10), (10, 1 / 20), (20, 1 / 30), (1000, 1 / 500)):
+    for ago_s, gap_s in ((0, 1 / 10), (10, 1 / 25), (20, 1 / 40), (1000, 1 / 500)):
         store.hset(keys.RATE, mapping={"cut": 10, "cut_at": time.time() - ago_s, "cuts": 1, "due": time.time() + 0.5})
         due_s = float(store.hget(keys.RATE, "due") or 0)
         worker.begin(f"after-{ago_s}")

@@ -5,6 +5,10 @@ from system import System
 
 from hmt_pass.status import State
 
+pytestmark = pytest.mark.parametrize(
+    "broker", ["redis"], indirect=True
+)  # the turns are given by the Redis of the states
+
 RATE_PER_S = 20
 PROCESSES = 4
 JOBS = 200

@@ -14,6 +14,7 @@ from system import NamedWorker, System
 
 from local.process import free_port
 from worker.hold import Hold
+from worker.limits import Limits
 
 pytestmark = pytest.mark.parametrize("broker", ["redis"], indirect=True)
 
@@ -64,10 +65,11 @@ def test_a_worker_says_that_it_consumes_is_held_or_has_lost_redis(system: System
     job_ids = [system.producer.enqueue(system.upload(f"{n}.png", n)) for n in range(2)]
     system.until(lambda: watched.figure("jobs_in_hand") == 2)
 
-    Hold(system.store).open("a test of the brakes", by="test")
+    hold = Hold(system.store, Limits(), "test")
+    hold.open("a test of the brakes", by="test")
     system.until(lambda: watched.health() == (200, "held", []))
     system.until(lambda: (watched.figure("consuming"), watched.figure("healthy")) == (0, 1))
-    Hold(system.store).release()
+    hold.release(by="test")
     system.until(lambda: watched.figure("consuming") == 1)
 
     with frozen(system.redis.pid):

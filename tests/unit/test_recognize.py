@@ -116,7 +116,7 @@ def test_a_transient_code_waits_and_spends_an_attempt(world: World, code: str) -
 def test_too_many_calls_is_a_snooze_that_spends_nothing_and_slows_the_fleet_down(world: World) -> None:
     first, second = world.job("one", key="1.jpg"), world.job("two", key="2.jpg")
     assert End("delayed", State.QUEUED, delayed=True) == end_of(world, first, reply("1009"))
-    assert float(world.store.hget(keys.RATE, "cut") or 0) == 0.5  # half of what was called in that second
+    assert "1" == world.store.hget(keys.RATE, "refused")
     assert "done" == world.run(second).end  # in its turn
 
 

@@ -27,7 +27,7 @@ from worker.rabbitmq.queues import RabbitQueues, send
 from worker.rabbitmq.received import received
 from worker.rabbitmq.tidying import Tidying, Verdict
 
-TIDY_PATIENCE_S = 5.0
+TIDY_PATIENCE_S = 60.0  # RabbitMQ pauses while tens of thousands are handed out
 PREFETCH = 50_000  # a consumer of a quorum queue is given no more than 2,000 unacknowledged messages unless it says so
 
 _KEYS = [keys.DEAD_LETTERS, keys.DEAD_LETTERS_BY_TIME, keys.DEAD_LETTERS_GONE]
