@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from ipaddress import ip_address
@@ -309,3 +310,22 @@ def test_a_ca_bundle_that_does_not_exist_means_not_connected(
     client = Client(API_ID, API_SECRET, endpoint.url.replace("http", "https"))
     with pytest.raises(NotConnectedError, match="CA certificate bundle"):
         client.recognize(PHOTO)
+
+
+@pytest.mark.parametrize(("ahead_s", "low_s", "high_s"), [(0, -5, 5), (600, 595, 605), (-600, -605, -595)])
+def test_the_endpoints_clock_is_compared_with_ours(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, ahead_s: int, low_s: float, high_s: float
+) -> None:
+    told = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead_s), usegmt=True)
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: told)
+    skew_s = endpoint.client().recognize(PHOTO).clock_skew_s
+    assert skew_s is not None
+    assert low_s <= skew_s <= high_s
+
+
+@pytest.mark.parametrize("told", ["", "yesterday", "Thu, 26 Nov 2026 12:00:00"])
+def test_a_date_that_cannot_be_read_tells_nothing(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: told)
+    assert endpoint.client().recognize(PHOTO).clock_skew_s is None

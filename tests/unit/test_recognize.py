@@ -1,6 +1,6 @@
 """Every disposition of the design through the whole task: what the endpoint or S3 says, and where the job ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from fakes import BUCKET, Answer, World, jpeg, reply
@@ -141,6 +141,25 @@ def test_a_fault_of_the_account_is_a_dead_letter_and_a_hold(world: World, code: 
     info = world.services.hold.info()
     assert info is not None
     assert (code, job.job_id, meaning(code)) == (info.code, info.job_id, info.reason)
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "words"),
+    [
+        (601.2, "the signature does not match: our clock is 601 s behind the endpoint's; set the clock"),
+        (-86.0, "the signature does not match: our clock is 86 s ahead of the endpoint's; set the clock"),
+        (59.0, "the signature does not match"),
+        (None, "the signature does not match"),
+    ],
+)
+def test_a_bad_signature_is_explained_by_our_clock_if_that_is_the_cause(
+    world: World, skew_s: float | None, words: str
+) -> None:
+    world.script(replace(reply("1000"), clock_skew_s=skew_s))
+    world.run(world.job())
+    info = world.services.hold.info()
+    assert info is not None
+    assert words == info.reason
 
 
 def test_the_lists_above_name_every_code_of_the_text() -> None:
