@@ -11,6 +11,7 @@ from hmt_pass.queues import is_rabbit
 from hmt_pass.rabbit import Rabbit
 from hmt_pass.store import Store, connect
 from worker import process
+from worker.allocator import give_back_large_blocks
 from worker.archive import Archive
 from worker.bookings import Bookings
 from worker.broker import Delays, Queues
@@ -88,6 +89,7 @@ def _on_rabbit(url: str, store: Store, claims: Claims) -> _Broker:
 
 def build(settings: Settings) -> Services:
     """Everything, wired. Opens no connection."""
+    give_back_large_blocks()
     worker = f"{socket.gethostname()}:{os.getpid()}"
     store = connect(settings.redis)
     leases = Leases(store, settings.visibility_timeout_s, settings.deadline_s)
