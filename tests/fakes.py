@@ -220,7 +220,7 @@ def fake_services(store: Store, storage: FakeStorage, client: FakeClient, **sett
     queues, delayed = RedisQueues(store), Delayed(store)
     limits = Limits.of(chosen)
     spend = Spend(store, limits, chosen.price_per_call, chosen.budget_day, chosen.budget_month)
-    archive = Archive(cast("Any", storage), chosen.archive_bucket or chosen.results_bucket, chosen.archive_prefix)
+    archive = Archive(cast("Any", storage), chosen.archive, chosen.archive_prefix)
     return Services(
         settings=chosen,
         worker="a-host:1",

@@ -82,6 +82,18 @@ local function release(hold, last, released_at, rate, moment, by, at_once)
 end
 """
 
+# How many failures of one kind came in a row, this one included, and whose they were.
+FAILING = """
+local function one_more(failures, failing, failure, job_id)
+    if redis.call('HGET', failures, 'kind') ~= failure then
+        redis.call('DEL', failures, failing)
+        redis.call('HSET', failures, 'kind', failure)
+    end
+    redis.call('SADD', failing, job_id)
+    return redis.call('HINCRBY', failures, 'n', 1)
+end
+"""
+
 # A place in the row of calls is kept by `ticket`, the number of cuts when it was given: after a cut it is void.
 # How far ahead a place may be kept differs by lane: so the interactive one goes first when there is too much to do.
 BEGIN = (
@@ -145,6 +157,7 @@ END = (
     + LIMITS
     + BOOKS
     + RELEASING
+    + FAILING
     + """
 local job, claim, attempts, receipt, hold, last, released_at, rate, in_flight, spend, tally, ledger, failures, failing =
     unpack(KEYS)
@@ -208,13 +221,8 @@ if failure == '' then
     if verdict == 'well' then redis.call('DEL', failures, failing) end
 elseif held_for == failure then
     event = 'failing'
-else
-    if redis.call('HGET', failures, 'kind') ~= failure then
-        redis.call('DEL', failures, failing)
-        redis.call('HSET', failures, 'kind', failure)
-    end
-    redis.call('SADD', failing, job_id)
-    if redis.call('HINCRBY', failures, 'n', 1) >= hold_after and event == '' then event = 'failing' end
+elseif one_more(failures, failing, failure, job_id) >= hold_after and event == '' then
+    event = 'failing'
 end
 return {is_ours and 1 or 0, event}
 """

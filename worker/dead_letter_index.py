@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any, TypeVar
 
 from hmt_pass import keys
 from hmt_pass.store import Store
+from worker.alone import alone
 from worker.letters import DeadLetter, LetterId, letter_ids
 from worker.puts import Put, letter_of
 from worker.wanted import ALL, Wanted
@@ -97,12 +98,6 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-@contextmanager
-def tidying_alone(store: Store) -> Iterator[bool]:
+def tidying_alone(store: Store) -> AbstractContextManager[bool]:
     """Whether no other process goes through the queue; one that died is waited for."""
-    alone = bool(store.set(keys.DEAD_LETTERS_TIDIED, "1", nx=True, ex=TIDY_LOCK_S))
-    try:
-        yield alone
-    finally:
-        if alone:
-            store.delete(keys.DEAD_LETTERS_TIDIED)
+    return alone(store, keys.DEAD_LETTERS_TIDIED, TIDY_LOCK_S)

@@ -109,8 +109,7 @@ def _storage(services: Services) -> Iterator[Finding]:
 
 
 def _archive(services: Services) -> Iterator[Finding]:
-    settings = services.settings
-    bucket = settings.archive_bucket or settings.results_bucket
+    bucket = services.settings.archive
     if bucket:
         services.storage.check(bucket)
     found = f"bucket {bucket} answers" if bucket else "no HMT_PASS_ARCHIVE_BUCKET: the ledger stays in Redis alone"

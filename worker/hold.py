@@ -101,7 +101,6 @@ class Hold:
         self._open = store.register_script(hold_scripts.OPEN)
         self._look = store.register_script(hold_scripts.LOOK)
         self._take_canary = store.register_script(hold_scripts.TAKE_CANARY)
-        self._give_up_canary = store.register_script(hold_scripts.GIVE_UP_CANARY)
         self._end = store.register_script(hold_scripts.END_HOLD)
         self._failed = store.register_script(hold_scripts.FAILED)
 
@@ -160,10 +159,6 @@ class Hold:
     def take_canary(self) -> bool:
         """Be the one worker that tries a call; False when another one is, or it is too early."""
         return bool(self._take_canary(keys=[keys.HOLD], args=[self.process, self._limits.call_s * 2]))
-
-    def give_up_canary(self) -> None:
-        """Let another worker try."""
-        self._give_up_canary(keys=[keys.HOLD], args=[self.process])
 
     def failed(self, failure: str, job_id: str) -> bool:
         """Count a failure that no call shows; True when so many equal ones came in a row that the fleet must stop."""

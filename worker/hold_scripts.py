@@ -1,6 +1,6 @@
 """The Lua of the hold, each script one step. worker.hold says what each is for."""
 
-from worker.call_scripts import NOW, RELEASING
+from worker.call_scripts import FAILING, NOW, RELEASING
 
 # The first reason stays. A hold that heals gets the time of its first canary.
 OPEN = (
@@ -19,34 +19,28 @@ return 1
 """
 )
 
-# The hold as it stands, and whether a canary is due and nobody is at it.
-LOOK = (
-    NOW
-    + """
-local fields = redis.call('HGETALL', KEYS[1])
-local at, canary, lease = unpack(redis.call('HMGET', KEYS[1], 'canary_at', 'canary', 'canary_until'))
-local is_free = not canary or tonumber(lease) < now
-return {fields, at and tonumber(at) <= now and is_free and 1 or 0}
+# Whether a canary is due and nobody is at it.
+_DUE = """
+local function is_due(hold)
+    local at, canary, lease = unpack(redis.call('HMGET', hold, 'canary_at', 'canary', 'canary_until'))
+    return at and tonumber(at) <= now and (not canary or tonumber(lease) < now)
+end
 """
-)
+
+LOOK = NOW + _DUE + "return {redis.call('HGETALL', KEYS[1]), is_due(KEYS[1]) and 1 or 0}"
 
 # One worker in the fleet tries one call; should it die at it, another one may after `lease_s`.
 TAKE_CANARY = (
     NOW
+    + _DUE
     + """
 local hold, process, lease_s = KEYS[1], ARGV[1], ARGV[2]
-local at, canary, lease = unpack(redis.call('HMGET', hold, 'canary_at', 'canary', 'canary_until'))
-if not at or tonumber(at) > now or (canary and tonumber(lease) >= now) then return 0 end
+if not is_due(hold) then return 0 end
 redis.call('HSET', hold, 'canary', process, 'canary_until', now + lease_s)
 redis.call('HDEL', hold, 'canary_call')
 return 1
 """
 )
-
-GIVE_UP_CANARY = """
-if redis.call('HGET', KEYS[1], 'canary') ~= ARGV[1] then return 0 end
-return redis.call('HDEL', KEYS[1], 'canary', 'canary_call', 'canary_until')
-"""
 
 END_HOLD = (
     NOW
@@ -62,14 +56,12 @@ return 1
 )
 
 # One more failure of a kind that no call shows, a bug's; 1 when there were so many in a row that the fleet should stop.
-FAILED = """
+FAILED = (
+    FAILING
+    + """
 local failures, failing, hold = unpack(KEYS)
 local failure, job_id, hold_after = unpack(ARGV)
 if redis.call('HGET', hold, 'failure') == failure then return 1 end
-if redis.call('HGET', failures, 'kind') ~= failure then
-    redis.call('DEL', failures, failing)
-    redis.call('HSET', failures, 'kind', failure)
-end
-redis.call('SADD', failing, job_id)
-return redis.call('HINCRBY', failures, 'n', 1) >= tonumber(hold_after) and 1 or 0
+return one_more(failures, failing, failure, job_id) >= tonumber(hold_after) and 1 or 0
 """
+)

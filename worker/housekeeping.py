@@ -100,8 +100,7 @@ class Housekeeping:
             hold.release(by="there is budget again", kind=Kind.BUDGET)
 
     def _archive_ledger(self) -> None:
-        settings = self._services.settings
-        if settings.archive_bucket or settings.results_bucket:  # otherwise it stays in Redis: `doctor` says so
+        if self._services.settings.archive:  # otherwise it stays in Redis: `doctor` says so
             self._services.ledger.archive_due(datetime.now(UTC))
 
     def _expire(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 from hmt_pass import keys
 from hmt_pass.errors import SettingsError
 from hmt_pass.store import Store
+from worker.alone import alone
 from worker.archive import Archive
 from worker.spend import Spend
 
@@ -74,12 +75,8 @@ class Ledger:
 
     def archive_due(self, now: datetime) -> int:
         """Move a batch to S3 when it is full or old enough; returns how many calls. One worker at a time."""
-        if not self._store.set(keys.LEDGER_KEEPER, "1", nx=True, ex=LOCK_S):
-            return 0
-        try:
-            return self._archive_next(now)
-        finally:
-            self._store.delete(keys.LEDGER_KEEPER)
+        with alone(self._store, keys.LEDGER_KEEPER, LOCK_S) as is_our_turn:
+            return self._archive_next(now) if is_our_turn else 0
 
     def _find_its_place(self) -> str:
         """Redis is new or has lost its data: go on after what is in S3, whose sums of this month are counted again."""

@@ -98,7 +98,7 @@ def build(settings: Settings) -> Services:
     receipt_ttl_s = settings.status_ttl_s + int(settings.max_age_s)
     broker = _on_rabbit(settings.broker, store, claims) if is_rabbit(settings.broker) else _on_redis(settings)
     storage = Storage(settings.storage_timeout_s, settings.concurrency)
-    archive = Archive(storage, settings.archive_bucket or settings.results_bucket or None, settings.archive_prefix)
+    archive = Archive(storage, settings.archive, settings.archive_prefix)
     spend = Spend(store, limits, settings.price_per_call, settings.budget_day, settings.budget_month)
     return Services(
         settings=settings,

@@ -192,6 +192,11 @@ class Settings(BrokerSettings):
         return self
 
     @property
+    def archive(self) -> str | None:
+        """The bucket of the archive; None when neither it nor one for the results is named."""
+        return self.archive_bucket or self.results_bucket or None
+
+    @property
     def deadline_s(self) -> float:
         """The longest a job may run without progress: one call, S3 get and put, and a margin."""
         return self.total_timeout_s + 4 * (self.storage_timeout_s + 3.0) + MARGIN_S

@@ -120,15 +120,6 @@ def test_another_worker_may_try_when_the_canary_has_died(store: Store, other: Ca
     assert Event.HEALED is other.call("theirs").event
 
 
-def test_a_canary_that_gives_up_makes_room_for_another(one: Caller, other: Caller) -> None:
-    run_dry(one)
-    one.hold.take_canary()
-    other.hold.give_up_canary()
-    assert not other.hold.take_canary()
-    one.hold.give_up_canary()
-    assert other.hold.take_canary()
-
-
 def test_a_release_by_hand_under_the_canary_is_final(one: Caller, other: Caller) -> None:
     run_dry(one)
     one.hold.take_canary()
