@@ -1,7 +1,8 @@
 """What holds for every test: unit tests reach no network, and CI takes a skipped test for a failed one."""
 
+import logging
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,12 @@ def _fail_a_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if SKIPS_FAIL and report.skipped:
         report.outcome = "failed"
         report.longrepr = f"skipped, and HMT_PASS_NO_SKIPS is set: {report.longrepr}"
+
+
+@pytest.fixture
+def root_logger() -> Iterator[None]:
+    """The root logger as it was, once the test has had it changed."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before

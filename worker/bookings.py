@@ -15,7 +15,9 @@ from enum import StrEnum
 from hmt_pass import keys
 from hmt_pass.errors import StoreError
 from hmt_pass.store import Store
+from worker.call_scripts import NOW
 from worker.observe import log
+from worker.steady import STEADY
 
 # Keys: the queues in the order to ask them, the hash, the sorted set. Argument: the tag of the booking.
 TAKE = """
@@ -47,25 +49,23 @@ redis.call('RPUSH', string.sub(kept, 1, cut - 1), string.sub(kept, cut + 1))
 return 1
 """
 
-# Any worker's renewal is the fleet's beat. When none came for `grace_s`, nobody could renew: `steady` begins anew.
-_RENEW = """
+_RENEW = (
+    NOW
+    + STEADY
+    + """
 local by_time, steady = unpack(KEYS)
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
-local beat = redis.call('HGET', steady, 'beat')
-if not beat or now - beat > tonumber(ARGV[1]) then redis.call('HSET', steady, 'since', string.format('%.6f', now)) end
-redis.call('HSET', steady, 'beat', string.format('%.6f', now))
+beat(steady, tonumber(ARGV[1]))
 for i = 2, #ARGV do redis.call('ZADD', by_time, 'XX', now, ARGV[i]) end
 """
+)
 
-# Looked at here, not by whoever asks: a frozen Redis carries out what was asked of it before, once it goes on.
-_RESTORE = """
+_RESTORE = (
+    NOW
+    + STEADY
+    + """
 local booked, by_time, steady = unpack(KEYS)
 local lease_s, limit, grace_s = unpack(ARGV)
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
-local beat, since = unpack(redis.call('HMGET', steady, 'beat', 'since'))
-if not beat or now - beat > tonumber(grace_s) or now - since < tonumber(grace_s) then return 0 end
+if not is_steady(steady, tonumber(grace_s)) then return 0 end
 local lapsed = redis.call('ZRANGEBYSCORE', by_time, '-inf', now - lease_s, 'LIMIT', 0, limit)
 for i = #lapsed, 1, -1 do
     local kept = redis.call('HGET', booked, lapsed[i])
@@ -78,6 +78,7 @@ for i = #lapsed, 1, -1 do
 end
 return #lapsed
 """
+)
 
 _KEYS = [keys.BOOKED, keys.BOOKED_BY_TIME]
 

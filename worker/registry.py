@@ -20,8 +20,10 @@ from hmt_pass.job import Job, Lane
 from hmt_pass.status import State
 from hmt_pass.store import Store
 from worker.broker import Delays, Queues
+from worker.call_scripts import NOW
 from worker.envelope import TaskMessage
 from worker.observe import log
+from worker.steady import STEADY
 
 BATCH = 200  # jobs looked at in one round
 _OPEN_STATES = {State.QUEUED, State.RUNNING, State.RETRYING}
@@ -32,16 +34,18 @@ _LOCK = "return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 o
 # The jobs of a lane that were overtaken `grace_s` ago. `is_empty`: nothing waits in its queue. No job while claims may
 # have lapsed that living workers could not renew, nor for half a lease (`steady_s`) after it: nobody seems to have
 # them then.
-_OVERTAKEN = """
+_OVERTAKEN = (
+    NOW
+    + STEADY
+    + """
 local open, frontier, steady = unpack(KEYS)
 local lane, is_empty, grace_s, steady_s, limit = unpack(ARGV)
-local time = redis.call('TIME')
-local horizon = time[1] + time[2] / 1000000
-local beat, since = unpack(redis.call('HMGET', steady, 'beat', 'since'))
-if not beat or horizon - beat > tonumber(steady_s) or horizon - since < tonumber(steady_s) then return {} end
+if not is_steady(steady, tonumber(steady_s)) then return {} end
+local horizon = now
 if is_empty ~= '1' then horizon = math.min(horizon, tonumber(redis.call('HGET', frontier, lane) or 0)) end
 return redis.call('ZRANGEBYSCORE', open, '-inf', horizon - grace_s, 'LIMIT', 0, limit)
 """
+)
 
 # Counts a job as moved now, unless somebody has it or it has been moved since; 1 when its message may be written.
 _TAKE_UP = """

@@ -121,10 +121,9 @@ class Ours:
             error = raised
         except BaseException:  # a bug of ours, or no memory: nobody knows how the call ended
             with suppress(StoreError):
-                took_ms = round((time.monotonic() - started_s) * 1000)
-                self._calls.end(self.claim, _record(attempt, InterruptedCallError(), started_at, took_ms), None)
+                self._calls.end(self.claim, _record(attempt, InterruptedCallError(), started_at, started_s), None)
             raise
-        self._record = record = _record(attempt, error, started_at, round((time.monotonic() - started_s) * 1000))
+        self._record = record = _record(attempt, error, started_at, started_s)
         reply = attempt.reply
         paid = reply is not None and reply.code == Code.OK.value
         receipt = {"reply": reply.raw, "answered_at": record["ended_at"], **self._origin()} if reply and paid else None
@@ -285,14 +284,14 @@ def _is_reading_of(document: Document, sha256: str, job: Job) -> bool:
     return what == (State.RECOGNIZED, sha256, int(job.flag))
 
 
-def _record(attempt: Attempt, error: CallError | None, started_at: str, took_ms: int) -> dict[str, Any]:
+def _record(attempt: Attempt, error: CallError | None, started_at: str, started_s: float) -> dict[str, Any]:
     reply = attempt.reply
     return {
         "attempt": attempt.number,
         "sequence_id": attempt.sequence_id,
         "started_at": started_at,
         "ended_at": now(),
-        "ms": took_ms,
+        "ms": round((time.monotonic() - started_s) * 1000),
         "code": reply.code if reply else None,
         "meaning": codes.meaning(reply.code) if reply else None,
         "charge": (1 if reply.charged else 2) if reply else None,

@@ -4,6 +4,7 @@ Kept to the commands of Redis 6.2. worker.claims says what each is for, hmt_pass
 """
 
 from worker.call_scripts import BOOKS, LIMITS, NOW
+from worker.steady import STEADY
 
 CLAIM = (
     NOW
@@ -151,15 +152,7 @@ for i = 2, #KEYS do
 end
 """
 
-# Any worker's renewal is the fleet's beat. When none came for `grace_s`, nobody could renew: `steady` begins anew.
-BEAT = """
-local steady, grace_s = KEYS[1], tonumber(ARGV[1])
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
-local beat = redis.call('HGET', steady, 'beat')
-if not beat or now - beat > grace_s then redis.call('HSET', steady, 'since', string.format('%.6f', now)) end
-redis.call('HSET', steady, 'beat', string.format('%.6f', now))
-"""
+BEAT = NOW + STEADY + "beat(KEYS[1], tonumber(ARGV[1]))"
 
 LOOK = """
 local content, lease = unpack(KEYS)

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from celery.app.trace import LOG_RECEIVED, build_tracer
@@ -17,20 +17,14 @@ from worker.celery import app
 from worker.outcomes import UnreadableMessageError
 from worker.settings import LogFormat
 
+pytestmark = pytest.mark.usefixtures("root_logger")
+
 Line = tuple[str | None, str | None]
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World.create(monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = before
 
 
 def deliver(job: Job) -> None:

@@ -1,6 +1,5 @@
 import json
 import logging
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -9,15 +8,9 @@ from worker import observe
 from worker.redaction import redact
 from worker.settings import LogFormat
 
+pytestmark = pytest.mark.usefixtures("root_logger")
+
 BASE64 = "QUJD" * 40
-
-
-@pytest.fixture(autouse=True)
-def root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = before
 
 
 @pytest.mark.parametrize(

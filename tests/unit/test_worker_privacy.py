@@ -1,8 +1,7 @@
 """Nobody's data where it does not belong: not in Redis beside receipt and result, not in logs, returns or errors."""
 
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from fakes import API_SECRET, BUCKET, PERMIT, Answer, World, reply
@@ -12,6 +11,8 @@ from hmt_pass.errors import StorageError, UnansweredError
 from hmt_pass.status import State
 from worker import observe
 from worker.settings import LogFormat, Send
+
+pytestmark = pytest.mark.usefixtures("root_logger")
 
 SIGNED = "https://photos.s3.example/a.jpg?X-Amz-Credential=AKIAEXAMPLE&X-Amz-Signature=0123456789abcdef"
 MISTAKE = ZeroDivisionError(json.dumps(PERMIT, ensure_ascii=False))
@@ -32,14 +33,6 @@ FIELDS = [value for name, value in PERMIT.items() if name != "sex"]
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World.create(monkeypatch)
-
-
-@pytest.fixture(autouse=True)
-def root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = before
 
 
 def in_redis(world: World) -> str:
