@@ -13,6 +13,7 @@ from worker import observe, process, tracing
 from worker.consuming import ConsumingWatch
 from worker.duties import Duties
 from worker.hold_watch import HoldWatch
+from worker.inspection import queues_of_flower
 from worker.lanes import LaneCycle
 from worker.rabbitmq.options import broker_options
 from worker.services import services
@@ -46,7 +47,7 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
         event_serializer="json",
         task_remote_tracebacks=False,
         # --- queues
-        task_queues=work_queues(environment.broker),
+        task_queues=[*work_queues(environment.broker), *queues_of_flower()],
         task_default_queue=Lane.INTERACTIVE.queue,
         task_create_missing_queues=False,  # a misspelt queue is an error, not a hole
         # --- pool: a job waits for the network; threads cost 1 MB each where processes cost 70
