@@ -19,7 +19,7 @@ from worker.rabbitmq.options import broker_options
 from worker.services import services
 from worker.settings import BrokerSettings
 
-app = Celery("hmt_pass", include=["tasks.recognize", "worker.inspection"])
+app = Celery("hmt_pass", include=["tasks.recognize"])
 app.steps["worker"].add(Duties)
 app.steps["consumer"].update({HoldWatch, ConsumingWatch})
 

@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from celery.worker import control
 from flower.utils.broker import Broker
@@ -38,3 +39,17 @@ def test_only_a_worker_uses_our_transport_so_that_flower_knows_the_broker_by_its
 
 def test_a_worker_that_does_not_consume_names_no_queue() -> None:
     assert [] == inspection.active_queues(SimpleNamespace(consumer=SimpleNamespace(task_consumer=None)))
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"), [("flower", ["hmt_pass.dead_letter"]), ("worker", []), ("purge", []), (None, [])]
+)
+def test_only_flower_is_configured_with_the_dead_letter_queue(command: str | None, expected: list[str]) -> None:
+    root = click.Context(click.Group("celery"))
+    root.invoked_subcommand = command
+    with root, click.Context(click.Command(command or "none"), parent=root):
+        assert expected == [queue.name for queue in inspection.queues_of_flower()]
+
+
+def test_what_is_no_command_is_not_configured_with_it_either() -> None:
+    assert [] == inspection.queues_of_flower()
