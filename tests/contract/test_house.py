@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hmt_pass.codes import Code
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,27 @@ def test_a_page_names_only_make_targets_that_exist(page: Path) -> None:
 def test_a_page_links_only_to_files_that_exist(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
     assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_a_page_links_only_to_headings_that_exist(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text())
+    assert [] == [
+        (name, heading) for name, heading in links if heading not in headings(page.parent / name if name else page)
+    ]
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def test_the_runbook_has_every_business_code() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    table = page.partition("## Codes and what to type")[2].partition("\n## ")[0]
+    named = [code for row in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in row.split(", ")]
+    assert sorted(code.value for code in Code) == sorted(named)
 
 
 def test_the_example_environment_names_every_setting_and_no_other() -> None:
