@@ -25,7 +25,7 @@ PYTHON = $(shell for name in python3 python3.14 python3.13 python3.12 python3.11
 NO_PYTHON := python3 is missing or older than 3.11. Debian 12, Ubuntu 24.04 or later: apt install python3. macOS: brew install python
 NO_PIP := python3 has neither pip nor venv. Debian, Ubuntu: apt install python3-pip
 
-.PHONY: help setup demo up test style check chaos chaos-redis chaos-rabbitmq soak bench bench-load bench-ocr codes clean
+.PHONY: help setup demo up rehearse test style check chaos chaos-redis chaos-rabbitmq soak bench bench-load bench-ocr codes clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ demo: setup ## run the main job on a dozen drawn permits and show what came out
 
 up: setup ## start Redis, S3, endpoint, worker and Flower, and keep them until Ctrl-C
 	@$(RUN) -m local up
+
+rehearse: setup ## an outage in the middle of 10,000 jobs, 5 minutes as a timeline; OPTIONS="--jobs 500 --on-rabbitmq"
+	@$(RUN) -m local rehearse $(OPTIONS)
 
 test: setup ## run all tests, with the coverage gate
 	@$(BIN)/coverage erase

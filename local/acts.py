@@ -23,7 +23,7 @@ RETRIED, NO_BALANCE = "1005", "9980"
 def read_all(stage: Stage, first: list[cards.Card]) -> None:
     """Twelve uploads: eleven recognized, the one that is no image rejected, one of them after a retry."""
     stage.console.rule("Twelve uploads; the endpoint answers one call with 1005 (download timed out)")
-    stage.fault(RETRIED)
+    stage.fault(code=RETRIED, count=1)
     sent = stage.send(first)
     statuses = stage.wait(sent, READ_ALL_S)
     tables.show(stage, sent)
@@ -35,7 +35,7 @@ def read_all(stage: Stage, first: list[cards.Card]) -> None:
 def run_out_of_money(stage: Stage, later: list[cards.Card]) -> None:
     """The account has no money left: one dead letter, the rest held; then the operator lets it all go on."""
     stage.console.rule("The account runs out of money (9980)")
-    stage.fault(NO_BALANCE)
+    stage.fault(code=NO_BALANCE, count=1)
     trigger = stage.send(later[:1])
     status = stage.wait(trigger, ONE_JOB_S)[0]
     _expect_dead_letter(stage, status)

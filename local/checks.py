@@ -1,4 +1,4 @@
-"""The demo's expectations: each has a name, is printed as it is met or not, and decides over the exit code."""
+"""Expectations, of demo and rehearsal: each has a name, is printed as met or not, and decides over the exit code."""
 
 from dataclasses import dataclass, field
 

@@ -1,7 +1,7 @@
-"""The processes of the project itself: endpoint, worker, Flower. Each is run as a user would run it."""
+"""The processes of the project itself: endpoint, worker, exporter, Flower. Each is run as a user would run it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import celery
@@ -34,13 +34,14 @@ class WebService(Process):
 
 
 class Endpoint(WebService):
-    """The self-hosted endpoint, which can be told to fail on purpose (`POST /_faults`)."""
+    """The self-hosted endpoint, which can be told to fail (`POST /_faults`), and `invents` permits or reads them."""
 
     health_path = "/healthz"
 
-    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str], *, invents: bool = False) -> None:
         port = free_port()
         command = ["hmt_pass.endpoint", "--port", str(port), "--faults", "--private-urls"]
+        command += ["--invent", "--max-waiting", "1000"] if invents else []  # who reads nothing is never busy
         super().__init__("endpoint", command, log, environment, port)
 
 
@@ -55,21 +56,38 @@ class Flower(WebService):
         super().__init__("flower", ["celery", "-A", "worker", "flower", *options], log, environment, port)
 
 
+class Exporter(WebService):
+    """The figures of the fleet for Prometheus, under `/metrics`."""
+
+    health_path = "/healthz"
+
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        port = free_port()
+        super().__init__("exporter", ["worker", "metrics", "--serve", str(port)], log, environment, port)
+
+
 class Worker(Process):
-    """One Celery worker; ready when it answers a ping through the broker."""
+    """One Celery worker; ready when it answers a ping through the broker. No other one there has its `name`."""
 
     grace_s = 60.0  # the longest a job that has begun may still take
 
-    def __init__(self, log: Path, environment: Mapping[str, str], broker_url: str) -> None:
-        options = ["--loglevel=INFO", "--without-mingle", "--without-gossip"]  # as in the Procfile
-        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", *options]
-        super().__init__("worker", command, log, environment, cwd=CHECKOUT)
-        self._broker_url = broker_url
+    def __init__(
+        self,
+        log: Path,
+        environment: Mapping[str, str],
+        broker_url: str,
+        name: str = "worker",
+        options: Sequence[str] = (),
+    ) -> None:
+        self._node, self._broker_url = f"{name}@localhost", broker_url
+        usual = ["--loglevel=INFO", "--without-mingle", "--without-gossip"]  # as in the Procfile
+        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", *usual, f"--hostname={self._node}"]
+        super().__init__(name, [*command, *options], log, environment, cwd=CHECKOUT)
 
     def ready(self) -> bool:
         """Whether it answers a ping."""
         with celery.Celery("local", broker=self._broker_url, set_as_current=False) as app:
             try:
-                return bool(app.control.ping(timeout=QUESTION_TIMEOUT_S, limit=1))
+                return bool(app.control.ping([self._node], timeout=QUESTION_TIMEOUT_S, limit=1))
             except OperationalError:
                 return False

@@ -1,4 +1,4 @@
-"""What the acts of the demo work with: the running stack, its producer, and a few questions to ask of it."""
+"""What the acts of demo and rehearsal work with: the running stack, its producer, and a few questions to ask of it."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Stage:
-    """One demo: everything that was sent so far, and everything that was expected of it."""
+    """One demo or rehearsal: everything that was sent so far, and everything that was expected of it."""
 
     stack: Stack
     producer: Producer
@@ -78,24 +78,34 @@ class Stage:
 
     def command(self, *words: str) -> Any:  # noqa: ANN401  JSON, an object or a list as the command has it
         """Run `python -m worker WORDS --json` as an operator would; returns what it printed, None when it failed."""
-        self.console.print(f"  [dim]$ python -m worker {' '.join(words)}[/]", highlight=False)
-        answer = subprocess.run(
-            [sys.executable, "-m", "worker", *words, "--json"],
-            env={**clean_environment(), **self.stack.environment},
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_TIMEOUT_S,
-        )
-        if answer.returncode:
-            self.console.print(answer.stderr, markup=False, highlight=False)
-            return None
-        return json.loads(answer.stdout)
+        printed = self.printed_by(*words, "--json")
+        return json.loads(printed) if printed is not None else None
 
-    def fault(self, code: str) -> None:
-        """Have the endpoint answer the next call with this business code."""
-        self._endpoint("POST", {"code": code, "count": 1})
+    def printed_by(self, *words: str) -> str | None:
+        """Run `python -m worker WORDS`; returns what it printed, None when it failed or took over 30 s."""
+        shown = " ".join(word for word in words if word != "--json")
+        self.console.print(f"  [dim]$ python -m worker {shown}[/]", highlight=False)
+        try:
+            answer = subprocess.run(
+                [sys.executable, "-m", "worker", *words],
+                env={**clean_environment(), **self.stack.environment},
+                cwd=CHECKOUT,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=COMMAND_TIMEOUT_S,
+            )
+        except subprocess.CalledProcessError as error:
+            self.console.print(error.stderr, markup=False, highlight=False)
+            return None
+        except subprocess.TimeoutExpired:
+            self.console.print(f"  it is not done after {COMMAND_TIMEOUT_S} s")
+            return None
+        return answer.stdout
+
+    def fault(self, **effects: object) -> None:
+        """Have the endpoint fail: the effects and limits of `POST /_faults` (docs/endpoint.md)."""
+        self._endpoint("POST", effects)
 
     def counters(self) -> Mapping[str, int]:
         """How many `calls` the endpoint had and how many it `charged`."""
@@ -106,13 +116,18 @@ class Stage:
 
 
 def http(method: str, url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The JSON object of an answer of a server on loopback, past any proxy. Raises requests.RequestException."""
+    """The JSON object of an answer of a server on loopback. Raises requests.RequestException."""
+    found: dict[str, Any] = answer_of(method, url, body).json()
+    return found
+
+
+def answer_of(method: str, url: str, body: Mapping[str, Any] | None = None) -> requests.Response:
+    """The answer of a server on loopback, past any proxy. Raises requests.RequestException when it is no success."""
     with requests.Session() as session:
         session.trust_env = False
         answer = session.request(method, url, json=body, timeout=QUESTION_TIMEOUT_S)
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        return answer
 
 
 def until(condition: Callable[[], bool], timeout_s: float) -> bool:

@@ -4,7 +4,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,8 +99,8 @@ class System:
     def worker(self, *options: str, **settings: object) -> Worker:
         """Start one more worker; options of its command, settings by the name of their variable without HMT_PASS_."""
         environment = self.environment | _variables(settings)
-        log = self.folder / f"worker-{len(self.workers)}.log"
-        worker = NamedWorker(log, environment, self.broker.url, f"w{len(self.workers)}@test", options)
+        name = f"worker-{len(self.workers)}"
+        worker = LoggedWorker(self.folder / f"{name}.log", environment, self.broker.url, name, options)
         self.workers.append(worker)
         return self.stack.enter_context(worker)
 
@@ -148,14 +148,8 @@ def _variables(settings: Mapping[str, object]) -> dict[str, str]:
     return {f"HMT_PASS_{name.upper()}": str(value) for name, value in settings.items()}
 
 
-class NamedWorker(Worker):
-    """A worker under a name of its own, so that several run on one machine and each answers for itself."""
-
-    def __init__(
-        self, log: Path, environment: dict[str, str], broker_url: str, name: str, options: Sequence[str] = ()
-    ) -> None:
-        super().__init__(log, environment, broker_url)
-        self.command = (*self.command, "-n", name, *options)
+class LoggedWorker(Worker):
+    """A worker that is ready when its log says so: a ping takes as long as the other tests that run let it."""
 
     def ready(self) -> bool:
         return " ready." in self.log.read_text()

@@ -22,6 +22,7 @@ from hmt_pass.endpoint.engine.reader import Reader
 from hmt_pass.endpoint.faults import Faults
 from hmt_pass.endpoint.images import LIFETIME_S, MAX_BYTES, ImageStore
 from hmt_pass.endpoint.server import Server
+from hmt_pass.endpoint.specimen.inventor import Inventor
 from hmt_pass.errors import SettingsError
 
 _OVERLOAD_CODES = [Code.RATE_EXCEEDED.value, Code.SERVER_ERROR.value]
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         help="calls that may wait for the engine; more are told at once",
     )
     add("--faults", action="store_true", help="serve /_faults, the switch for rehearsals and tests")
+    add("--invent", action="store_true", help="read nothing: answer an invented permit at once, to test what calls it")
     _add_conventions(parser.add_argument_group("what the API text leaves open (docs/endpoint.md)"))
     return parser
 
@@ -110,7 +112,7 @@ def _caller(arguments: argparse.Namespace, conventions: Conventions) -> Caller:
     )
     return Caller(
         accounts,
-        Admission(Reader.load(), arguments.max_waiting, conventions.overload),
+        Admission(Inventor() if arguments.invent else Reader.load(), arguments.max_waiting, conventions.overload),
         ImageStore(arguments.image_store_mib * _MIB, arguments.image_lifetime_s),
         Downloads(private_addresses=arguments.private_urls),
         conventions,

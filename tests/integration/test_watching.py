@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from system import NamedWorker, System
+from system import LoggedWorker, System
 
 from local.process import free_port
 from worker.hold import Hold
@@ -94,8 +94,8 @@ def test_a_pool_of_processes_is_answered_for_by_its_parent(system: System) -> No
         "HMT_PASS_CONCURRENCY": "2",
         "HMT_PASS_VISIBILITY_TIMEOUT_S": "4",  # a beat a second
     }
-    worker = NamedWorker(system.folder / "processes.log", environment, system.broker.url, "processes@test")
-    worker.command = (*worker.command, "-P", "processes")
+    options = ["-P", "processes"]
+    worker = LoggedWorker(system.folder / "processes.log", environment, system.broker.url, "processes", options)
     system.stack.enter_context(worker)
     system.until(lambda: watched.health() == WELL)
     job_ids = [system.producer.enqueue(system.upload(f"{n}.png", n)) for n in range(2)]
