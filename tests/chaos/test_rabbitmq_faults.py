@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from brokers import QUEUES_WRITTEN_S
 from chaos.feeder import feeding
 from chaos.scripted import code
 from chaos.world import World
@@ -17,6 +18,7 @@ def test_a_killed_rabbitmq_that_comes_back_has_kept_what_it_confirmed(world: Wor
     assert world.rabbit is not None
     world.endpoint.plain(code("0000", 0.1))
     world.fleet.start(2)
+    time.sleep(QUEUES_WRITTEN_S)
     with feeding(world, jobs=world.size(100, 400), per_s=40):
         for _ in range(world.size(1, 3)):
             time.sleep(world.chance.uniform(0.8, 1.5))

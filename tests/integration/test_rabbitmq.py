@@ -1,10 +1,11 @@
 """What RabbitMQ alone can suffer, and what only there must be taken care of."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from brokers import RabbitBroker
+from brokers import QUEUES_WRITTEN_S, RabbitBroker
 from system import System
 
 from hmt_pass.errors import NotEnqueuedError
@@ -27,6 +28,7 @@ def test_a_killed_broker_loses_no_job_and_has_none_paid_twice(system: System, ra
     # One job is in a delay meanwhile. RabbitMQ may lose it as it comes up: it is found after two visibility timeouts.
     system.books.script.append("9999")
     system.worker(visibility_timeout_s=8)
+    time.sleep(QUEUES_WRITTEN_S)
     images = [system.upload(f"{number}.png", number) for number in range(30)]
     job_ids = system.producer.enqueue_many(images[:20])
     system.until(lambda: system.books.charges > 3)

@@ -57,8 +57,9 @@ def collecting() -> Iterator[Collector]:
         thread.join()
 
 
-@pytest.mark.parametrize("broker", ["redis"], indirect=True)
-@pytest.mark.parametrize("pool", ["threads", "processes"])
+@pytest.mark.parametrize(
+    ("broker", "pool"), [("redis", "threads"), ("redis", "processes"), ("rabbitmq", "threads")], indirect=["broker"]
+)
 def test_a_job_is_one_trace_from_the_web_apps_request_to_s3(system: System, pool: str) -> None:
     recorder = Recorder()
     system.books.script.append("9999")

@@ -8,15 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 from system import LoggedWorker, System
 
 from local.process import free_port
 from worker.hold import Hold
 from worker.limits import Limits
-
-pytestmark = pytest.mark.parametrize("broker", ["redis"], indirect=True)
 
 
 class Watched:
