@@ -166,4 +166,13 @@ class Hold:
         return bool(self._failed(keys=names, args=[failure, job_id, self._limits.hold_after_failures]))
 
 
+def ends(info: HoldInfo, now_s: float) -> str:
+    """Until when a hold lasts, in words; `now_s` is Unix time."""
+    if info.canary_at is None:
+        return "until there is budget again" if info.kind is Kind.BUDGET else "until somebody releases it"
+    wait_s = info.canary_at - now_s
+    due = f"in {wait_s:.0f} s at the earliest" if wait_s > 0 else "with the next job"
+    return f"until a canary, one call, finds the account well; the next goes {due}"
+
+
 _PLAIN = str.maketrans({"-": None, ":": None, "T": "-"})

@@ -1,58 +1,96 @@
-"""Why a job is not finished, in a sentence, and where to look next: what `status` says first."""
+"""Why a job is not finished, and what to do about it, in a sentence each: what `status` says first."""
 
+import re
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from hmt_pass import cures, keys
 from hmt_pass.job import Lane
 from hmt_pass.status import State, Status
+from worker.hold import ends
 from worker.services import Services
 
-
-def why(services: Services, status: Status) -> str | None:
-    """The reason in words, None when the job was recognized. Raises StoreError."""
-    return _WHY[status.state](services, status)
+DAY_S = 24 * 3600
+_COMMANDS = re.compile("`(dead-letters|doctor|hold|status)\\b")
 
 
-def _held(services: Services, _status: Status) -> str:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reason in words, None when the job was recognized; and what to type, or that nothing is to be done."""
+
+    why: str | None = None
+    do: str | None = None
+
+
+def answer(services: Services, status: Status) -> Answer:
+    """Why the job stands where it stands. Raises StoreError."""
+    return _ANSWERS[status.state](services, status)
+
+
+def typed(text: str) -> str:
+    """A cure with its commands as they are typed."""
+    return _COMMANDS.sub(r"`python -m worker \1", text)
+
+
+def _held(services: Services, _status: Status) -> Answer:
     info = services.hold.info()
-    if info is None:  # released just now
-        return "the account was on hold; workers take jobs again"
-    return f"the account is on hold since {info.since}: {info.reason}; `hold status` says how it ends"
+    if info is None:
+        return Answer("the account was on hold until just now", "nothing: workers take jobs again")
+    cure = f"{typed(cures.cure('', info.code).en)} " if info.code else ""
+    waits = f"It waits {ends(info, time.time())}, and goes on by itself then."
+    return Answer(f"the account is on hold since {info.since}: {info.reason}", f"{cure}{waits}")
 
 
-def _waits(services: Services, status: Status) -> str:
+def _waits(services: Services, status: Status) -> Answer:
     due_at = services.delayed.due_at(status.job_id)
     if due_at:
-        return f"{status.reason or 'not now'}; it is tried again at {due_at}"
+        return Answer(f"{status.reason or 'not now'}; it is tried again at {due_at}", "nothing: it goes on by itself")
     queue = Lane(status.lane or Lane.INTERACTIVE).queue
     waiting = services.queues.waiting(queue)
     if waiting:
-        return f"{waiting} messages wait in {queue}; look whether workers run, and at HMT_PASS_RATE_PER_S"
-    return f"no message waits in {queue}: a worker is taking it, or the broker has lost it and it is written anew soon"
+        return Answer(f"{waiting} messages wait in {queue}", "see that workers run; mind HMT_PASS_RATE_PER_S")
+    cause = f"no message waits in {queue}: a worker is taking it, or the broker has lost it"
+    return Answer(cause, "nothing: what a broker lost is written anew soon")
 
 
-def _runs(services: Services, status: Status) -> str:
+def _runs(services: Services, status: Status) -> Answer:
     worker = services.claims.fields(status.job_id).get("worker", "a worker")
-    left_ms = services.store.pttl(keys.claim(status.job_id))
-    if left_ms < 0:
-        return f"{worker} has died or was cut off while it ran it; another one takes it over within a minute or two"
-    return f"{worker} runs it since {status.started_at}; its log has the rest under this job_id"
+    if services.store.pttl(keys.claim(status.job_id)) < 0:
+        cause = f"{worker} has died or was cut off while it ran it"
+        return Answer(cause, "nothing: another one takes it over within a minute or two")
+    calls = services.claims.attempts(status.job_id)
+    is_calling = calls and not calls[-1].get("ended_at")
+    call = f", and its call has been under way for {_age_s(calls[-1]['started_at']):.0f} s" if is_calling else ""
+    cause = f"{worker} has run it for {_age_s(status.started_at):.0f} s{call}"
+    call_s, job_s = services.settings.total_timeout_s, services.settings.deadline_s
+    return Answer(cause, f"nothing: a call is given up after {call_s:g} s, a job that hangs after {job_s:g} s")
 
 
-def _rejected(_services: Services, status: Status) -> str:
-    return f"the image is at fault: {status.reason}; the uploader must send another one"
+def _rejected(_services: Services, status: Status) -> Answer:
+    return Answer(f"the image is at fault: {status.reason}", "it is finished; the uploader must send another photo")
 
 
-def _dead(_services: Services, status: Status) -> str:
-    return cures.cure(status.reason or "", status.code).en
+def _dead(_services: Services, status: Status) -> Answer:
+    cause = f"it is a dead letter: {status.reason}{f' ({status.code})' if status.code else ''}"
+    cure = typed(cures.cure(status.reason or "", status.code).en)
+    return Answer(cause, f"{cure} Of this one: `python -m worker dead-letters show {status.job_id}`.")
 
 
-def _unknown(_services: Services, _status: Status) -> str:
-    return "nobody has registered it, or its state has expired; a result would be in S3"
+def _unknown(services: Services, status: Status) -> Answer:
+    days = services.settings.status_ttl_s / DAY_S
+    cause = f"no job has this id, or it ended over {days:g} days ago"
+    address = f"{services.settings.results_prefix}{status.job_id}.json"
+    return Answer(cause, f"compare the id with what the producer got; a result would still be in S3 as {address}")
 
 
-_WHY: Mapping[State, Callable[[Services, Status], str | None]] = {
-    State.RECOGNIZED: lambda _services, _status: None,
+def _age_s(moment: str | None) -> float:
+    return time.time() - datetime.fromisoformat(moment).timestamp() if moment else 0.0
+
+
+_ANSWERS: Mapping[State, Callable[[Services, Status], Answer]] = {
+    State.RECOGNIZED: lambda _services, _status: Answer(),
     State.HELD: _held,
     State.QUEUED: _waits,
     State.RETRYING: _waits,

@@ -4,11 +4,13 @@ import time
 
 import click
 
+from hmt_pass import cures
 from worker import incidents
 from worker.commands.operator import operator
 from worker.commands.output import show, table, with_json
-from worker.hold import HoldInfo
+from worker.hold import HoldInfo, ends
 from worker.services import services
+from worker.why import typed
 
 
 @click.group()
@@ -24,9 +26,8 @@ def status(*, as_json: bool) -> None:
     shown = info or services().hold.last()
     dead = _dead_of(shown)
     document = {"on": info is not None, **(shown.as_dict() if shown else {}), "dead_of_it": dead}
-    lines = [_ends(info)] if info else ["not on hold"]
-    if shown:
-        lines += table({name: value for name, value in shown.as_dict().items() if name != "canary_at"})
+    lines = [f"on hold {ends(info, time.time())}"] if info else ["not on hold"]
+    lines += table(_readable(shown)) if shown else []
     show(document, as_json=as_json, lines=[*lines, *_offer(dead)])
 
 
@@ -65,13 +66,12 @@ def redrive(*, as_json: bool) -> None:
     show({"redriven": moved}, as_json=as_json, lines=[f"{moved} redriven"])
 
 
-def _ends(info: HoldInfo) -> str:
-    """How a hold ends, in words."""
-    if info.canary_at is None:
-        return "on hold until there is budget again" if info.kind == "budget" else "on hold until somebody releases it"
-    wait_s = info.canary_at - time.time()
-    due = f"the next canary may go in {wait_s:.0f} s" if wait_s > 0 else "a canary goes with the next job"
-    return f"on hold; {due}"
+def _readable(info: HoldInfo) -> dict[str, object]:
+    """A hold for a person: without what another line says, and while it lasts with what to do."""
+    names = {"job_id": "opened_by"}
+    shown = {names.get(name, name): value for name, value in info.as_dict().items() if name != "canary_at"}
+    cure = typed(cures.cure("", info.code).en) if info.code and not info.released_at else None
+    return {**shown, "do": cure}
 
 
 def _dead_of(info: HoldInfo | None) -> list[str]:
@@ -79,5 +79,7 @@ def _dead_of(info: HoldInfo | None) -> list[str]:
 
 
 def _offer(dead: list[str]) -> list[str]:
-    offer = "died of it: `python -m worker hold redrive` moves them back once the account is well"
+    offer = (
+        "died of it: `python -m worker hold redrive` moves them back once the account is well; what waits needs nothing"
+    )
     return [f"{len(dead)} {offer}"] if dead else []

@@ -1,12 +1,15 @@
 """`status JOB` and `result JOB`."""
 
+from dataclasses import asdict
+
 import click
 
+from hmt_pass import codes
 from hmt_pass.producer import Producer
 from worker.commands.output import show, table, with_json
 from worker.letters import redrives
 from worker.services import services
-from worker.why import why
+from worker.why import answer
 
 
 def _producer() -> Producer:
@@ -18,18 +21,23 @@ def _producer() -> Producer:
 @click.argument("job_id")
 @with_json
 def status(*, job_id: str, as_json: bool) -> None:
-    """Where a job stands and why, and every attempt so far."""
+    """Where a job stands and why, what to do about it, and every attempt so far."""
     known = _producer().status(job_id)
-    found = {"job_id": job_id, "state": known.state, "why": why(services(), known)} | known.as_dict()
+    found = {"job_id": job_id, "state": known.state, **asdict(answer(services(), known))} | known.as_dict()
     attempts = services().claims.attempts(job_id)
     past = redrives(services().claims.fields(job_id))
     found["waiting_until"] = services().delayed.due_at(job_id)
     lines = table(found) + [
-        f"attempt {item['attempt']}  {item['started_at']}  {item.get('code') or item.get('error') or 'under way'}"
+        f"attempt {item['attempt']}  {item['started_at']}  {_outcome(item.get('code'), item.get('error'))}"
         for item in attempts
     ]
     lines += [f"redriven  {one['at']}  by {one['by']}  as {one['name']}" for one in past]
     show({**found, "attempt_records": attempts, "redrives": past}, as_json=as_json, lines=lines)
+
+
+def _outcome(code: str | None, error: str | None) -> str:
+    """How an attempt ended."""
+    return f"{code} {codes.meaning(code)}" if code else error or "under way"
 
 
 @click.command()
