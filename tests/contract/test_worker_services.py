@@ -1,6 +1,5 @@
 import logging
 import os
-from collections.abc import Iterator
 
 import pytest
 from fakes import API_SECRET, fake_settings
@@ -27,14 +26,6 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-
-
-@pytest.fixture
-def root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = before
 
 
 def test_services_are_built_once_a_process_and_open_no_connection() -> None:
