@@ -1,6 +1,7 @@
 """What worker.bookings promises, over the fake Redis and a real one."""
 
 import pytest
+from clocks import Clock
 
 from hmt_pass import keys
 from hmt_pass.errors import StoreError
@@ -10,14 +11,6 @@ from worker.bookings import TAKE, Bookings, split_entry
 QUEUES = ["hmt_pass", "hmt_pass.bulk"]
 LEASE_S = 60.0
 DEADLINE_S = 90.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What worker.leases promises, and claims with it, over the fake Redis and a real one."""
 
 import pytest
+from clocks import Clock
 
 from hmt_pass import keys
 from hmt_pass.errors import StoreError
@@ -15,14 +16,6 @@ from worker.outcomes import PoisonError, SnoozedError
 JOB = Job.create("s3://photos/a.jpg", job_id="mine")
 NEIGHBOUR = Job.create("s3://photos/b.jpg", job_id="neighbour")
 DEADLINE_S = 90.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

@@ -3,20 +3,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from clocks import Clock
 from fakes import World, message_of
 
 from hmt_pass import keys
 from hmt_pass.errors import StoreError
 from worker.hold import Kind
 from worker.housekeeping import Housekeeping
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

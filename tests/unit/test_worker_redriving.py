@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from clocks import Clock
 from commands import die
 from fakes import World, reply
 
@@ -13,19 +14,6 @@ from hmt_pass.job import DEAD_LETTER_QUEUE
 from hmt_pass.status import State
 from worker.redrives import RUN_LEASE_S, Redrives
 from worker.redriving import Redriving
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(round(seconds, 3))
-        self.now_s += seconds
 
 
 @pytest.fixture
