@@ -1,4 +1,4 @@
-"""Run every benchmark, or those that are named: `python -m bench [storage] [jobs] [concurrency] [dead_letters]`.
+"""Run every benchmark, or those named: `python -m bench [enqueue] [storage] [jobs] [concurrency] [dead_letters]`.
 
 `python -m bench ocr [--help]` compares the OCR engine with others; it takes long and is run by name only.
 `python -m bench load [--help]` offers the endpoint more calls than it can answer, for ten minutes; by name only, too.
@@ -6,10 +6,11 @@
 
 import sys
 
-from bench import concurrency, dead_letters, jobs, load, storage
+from bench import concurrency, dead_letters, enqueue, jobs, load, storage
 from bench.ocr import compare
 
 ALL = {
+    "enqueue": enqueue.run,
     "storage": storage.run,
     "jobs": jobs.run,
     "concurrency": concurrency.run,

@@ -36,6 +36,11 @@ class Rig:
             self.s3.client.put_object(Bucket=BUCKET, Key=f"{number}.jpg", Body=photo + b"%08d" % number)
         return [f"s3://{BUCKET}/{number}.jpg" for number in range(count)]
 
+    def sync(self, when: str) -> None:
+        """Have Redis sync its append-only file before every answer (`always`, as it starts) or once a second."""
+        with connect(self.redis_url) as store:
+            store.config_set("appendfsync", when)
+
     def flush(self) -> None:
         """Forget all jobs and results."""
         with connect(self.redis_url) as store:

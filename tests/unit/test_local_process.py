@@ -65,7 +65,7 @@ def test_the_redis_configuration_loses_nothing_and_stays_on_loopback() -> None:
         "port 6380",
         "requirepass invented",
         "appendonly yes",
-        "appendfsync everysec",
+        "appendfsync always",
         "maxmemory-policy noeviction",
     } <= set(lines)
 
