@@ -12,20 +12,19 @@ The functions use one Producer built from `REDIS_URL` and `BROKER_URL`; build a 
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from typing import Any, TypedDict, Unpack
 
 import celery
-import kombu
-from kombu.exceptions import OperationalError
 
 from hmt_pass import keys
 from hmt_pass.errors import JobConflictError, NotEnqueuedError, StoreError
 from hmt_pass.job import RECOGNIZE, Job
+from hmt_pass.publishers import Publishers
 from hmt_pass.queues import is_rabbit, work_queues
 from hmt_pass.rabbit import Rabbit
 from hmt_pass.status import Status
@@ -94,6 +93,7 @@ class Producer:
         # set_as_current=False: the web app may have a Celery app of its own.
         self._app = celery.Celery("hmt_pass.producer", broker=broker_url, set_as_current=False)
         self._rabbit = Rabbit(broker_url, **RABBIT_LIMITS) if is_rabbit(broker_url) else None
+        self._publishers = Publishers(self._app)
         self._app.conf.update(
             task_ignore_result=True,  # with a result backend that is down apply_async hangs and enqueues nothing
             task_publish_retry_policy=PUBLISH_RETRY,
@@ -195,7 +195,7 @@ class Producer:
 
     def _publish(self, jobs: list[Job]) -> None:
         try:
-            with self._rabbit.confirmed() if self._rabbit else self._batch(len(jobs)) as publisher:
+            with self._rabbit.confirmed() if self._rabbit else self._publishers.confirmed(len(jobs)) as publisher:
                 for job in jobs:
                     self._app.send_task(
                         RECOGNIZE,
@@ -203,21 +203,12 @@ class Producer:
                         task_id=job.job_id,
                         queue=job.lane.queue,
                         producer=publisher,
+                        # Redis' lists need none, and kombu ends with an AttributeError if the connection is lost in it.
+                        declare=None if self._rabbit else [],
                         add_to_parent=False,
                     )
         except StoreError as error:
             raise NotEnqueuedError(f"the broker did not take the job: {error}") from None
-
-    @contextmanager
-    def _batch(self, jobs: int) -> Iterator[kombu.Producer]:
-        """Celery's producer, which on Redis sends all of its messages in one round trip. Raises StoreError."""
-        with self._app.producer_or_acquire() as publisher:
-            connection = publisher.connection
-            try:
-                with publisher.batch(BATCH) if jobs > 1 else nullcontext():
-                    yield publisher
-            except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
-                raise StoreError(str(error)) from None
 
 
 def _state_keys(job: Job) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hmt_pass import codes
 from hmt_pass.codes import Disposition
-from hmt_pass.errors import CallError, HmtPassError, SettingsError
+from hmt_pass.errors import CallError, HmtPassError, SettingsError, StoreError
 from hmt_pass.store import Store
 from worker.dead_letters import DeadLetters
 from worker.rabbitmq.dead_letters import RabbitDeadLetters
@@ -85,9 +85,22 @@ def _server(subject: str, store: Store) -> Iterator[Finding]:
     policy = str(info["maxmemory_policy"])
     cure = "set maxmemory-policy noeviction: any other silently deletes queued jobs when memory is short"
     yield Finding(subject, ok=policy == "noeviction", text=f"maxmemory-policy {policy}", cure=cure)
-    kept = bool(info["aof_enabled"])
-    cure = "set appendonly yes: without it a restart loses up to everything"
-    yield Finding(subject, ok=kept, text=f"append-only file {'on' if kept else 'off'}", cure=cure)
+    if not info["aof_enabled"]:
+        cure = "set appendonly yes: without it a restart loses up to everything"
+        yield Finding(subject, ok=False, text="append-only file off", cure=cure)
+        return
+    sync = _sync(store)
+    cure = "set appendfsync always: else a job may be answered with an id and be gone when Redis or its machine dies"
+    text = f"append-only file on, appendfsync {sync or 'unknown: this Redis refuses CONFIG GET'}"
+    yield Finding(subject, ok=sync in {"always", None}, text=text, cure=cure)
+
+
+def _sync(store: Store) -> str | None:
+    """When the append-only file is synced; None where that cannot be asked, as with most managed services."""
+    try:
+        return str(store.config_get("appendfsync")["appendfsync"])
+    except StoreError:
+        return None
 
 
 def _is_from(version: str, oldest: tuple[int, int]) -> bool:

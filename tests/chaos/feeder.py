@@ -20,13 +20,13 @@ class Feeder:
 
 
 @contextmanager
-def feeding(world: World, jobs: int, per_s: float) -> Iterator[Feeder]:
-    """Enqueue jobs, one after the other, while the block runs; it ends when all were tried."""
+def feeding(world: World, jobs: int, per_s: float, uploaders: int = 1) -> Iterator[Feeder]:
+    """Enqueue jobs while the block runs, so many `uploaders` at a time; it ends when all jobs were tried."""
     feeder, start = Feeder(), len(world.accepted)
     images = world.photos.references(start + jobs)
 
-    def feed() -> None:
-        for number in range(start, start + jobs):
+    def feed(first: int) -> None:
+        for number in range(first, start + jobs, uploaders):
             begun_s = time.monotonic()
             try:
                 world.accepted.append(world.producer.enqueue(images[number], job_id=world.job_id(number)))
@@ -34,11 +34,13 @@ def feeding(world: World, jobs: int, per_s: float) -> Iterator[Feeder]:
                 feeder.errors.append(str(error))
             took_s = time.monotonic() - begun_s
             feeder.slowest_s = max(feeder.slowest_s, took_s)
-            time.sleep(max(0.0, 1 / per_s - took_s))
+            time.sleep(max(0.0, uploaders / per_s - took_s))
 
-    thread = threading.Thread(target=feed)
-    thread.start()
+    threads = [threading.Thread(target=feed, args=(start + number,)) for number in range(uploaders)]
+    for thread in threads:
+        thread.start()
     try:
         yield feeder
     finally:
-        thread.join()
+        for thread in threads:
+            thread.join()

@@ -20,8 +20,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(Settings, "load", lambda: world.services.settings)
     monkeypatch.setattr(doctor, "build", lambda _settings: world.services)
     monkeypatch.setattr("hmt_pass.store.Store.info", lambda _store: HEALTHY, raising=False)
+    _synced(monkeypatch, "always")
     world.script(reply("1014"))
     return world
+
+
+def _synced(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    monkeypatch.setattr("hmt_pass.store.Store.config_get", lambda _store, name: {name: when}, raising=False)
 
 
 def failed(findings: list[Finding]) -> dict[str, str]:
@@ -58,6 +63,27 @@ def test_a_redis_that_would_lose_jobs_is_found(
     findings = examine()
     assert {"redis": text, "broker": text} == failed(findings)
     assert all(finding.cure for finding in findings if not finding.ok)
+
+
+@pytest.mark.usefixtures("world")
+def test_a_redis_that_answers_before_it_syncs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    _synced(monkeypatch, "everysec")
+    text = "append-only file on, appendfsync everysec"
+    assert {"redis": text, "broker": text} == failed(examine())
+
+
+@pytest.mark.usefixtures("world")
+def test_a_managed_redis_that_refuses_to_tell_its_configuration_is_taken_at_its_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_store: object, _name: str) -> None:
+        raise StoreError("Redis: unknown command 'CONFIG'")
+
+    monkeypatch.setattr("hmt_pass.store.Store.config_get", refuse, raising=False)
+    findings = examine()
+    assert {} == failed(findings)
+    texts = {finding.text for finding in findings if finding.subject == "redis"}
+    assert "append-only file on, appendfsync unknown: this Redis refuses CONFIG GET" in texts
 
 
 @pytest.mark.usefixtures("world")

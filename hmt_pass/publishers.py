@@ -1,0 +1,44 @@
+"""The connections that a producer publishes on when the broker is a Redis; hmt_pass.rabbit has those to RabbitMQ."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import celery
+import kombu
+from kombu.exceptions import OperationalError
+
+from hmt_pass.errors import StoreError
+
+
+class Publishers:
+    """kombu's connections, each used by one thread at a time; as many as threads publish at once.
+
+    Instead of Celery's pool: it has ten, and the eleventh thread waits without a limit while the ten wait for a broker
+    that is silent. Its size is kombu's for the whole process, so one app of the process would change another's.
+    """
+
+    def __init__(self, app: celery.Celery) -> None:
+        self._connect = app.connection_for_write
+        self._idle: dict[int, list[kombu.Connection]] = {}  # by process: a forked child must not share a connection
+
+    @contextmanager
+    def confirmed(self, messages: int) -> Iterator[kombu.Producer]:
+        """A publisher for so many messages, which go in one round trip. Raises StoreError when the broker fails."""
+        idle = self._idle.setdefault(os.getpid(), [])
+        connection: Any = _taken(idle) or self._connect()  # the types know neither `batch` nor the tuples of errors
+        publisher = connection.Producer()
+        try:
+            with publisher.batch(messages) if messages > 1 else nullcontext():
+                yield publisher
+        except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
+            raise StoreError(str(error)) from None
+        idle.append(connection)
+
+
+def _taken(idle: list[kombu.Connection]) -> kombu.Connection | None:
+    try:
+        return idle.pop()
+    except IndexError:
+        return None

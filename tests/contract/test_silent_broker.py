@@ -1,0 +1,70 @@
+"""What the threads of a web app see of a broker, a Redis of its own, that is silent for a while."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import celery
+import kombu.pools
+import pytest
+
+from hmt_pass.errors import NotEnqueuedError
+from hmt_pass.producer import Producer
+from hmt_pass.status import State
+from hmt_pass.store import connect
+from local.redis import RedisServer
+
+THREADS = 40  # what an ASGI server has
+PATIENCE_S = 10.0  # about 8 s are promised, on an idle machine
+SILENCE_MS = 2_000  # longer than one try waits
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path / "broker") as server:
+        yield server
+
+
+@contextmanager
+def frozen(server: RedisServer) -> Iterator[None]:
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+def test_each_of_many_threads_is_told_in_time(redis: RedisServer, silent: RedisServer) -> None:
+    producer = Producer(redis.url, silent.url)
+
+    def refused_after_s(number: int) -> float:
+        begun_s = time.monotonic()
+        with pytest.raises(NotEnqueuedError):
+            producer.enqueue(f"s3://photos/{number}.jpg")
+        return time.monotonic() - begun_s
+
+    with frozen(silent), ThreadPoolExecutor(THREADS) as threads:
+        slowest_s = max(threads.map(refused_after_s, range(THREADS)))
+    assert slowest_s < PATIENCE_S
+
+
+def test_a_job_whose_first_try_met_the_silence_is_accepted_by_the_next(redis: RedisServer, silent: RedisServer) -> None:
+    producer = Producer(redis.url, silent.url)
+    with connect(silent.url) as store:
+        store.client_pause(SILENCE_MS, all=False)  # it takes connections and answers PING, and no write
+        job_id = producer.enqueue("s3://photos/a.jpg")
+        assert 1 <= store.llen("hmt_pass")  # a try that was not answered may have been carried out
+    assert State.QUEUED is producer.status(job_id).state
+
+
+def test_a_celery_app_of_the_web_app_keeps_its_pool(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kombu.pools, "_limit", [10])
+    other = celery.Celery("a web app's", broker=redis.url, set_as_current=False, broker_pool_limit=30)
+    limit = other.pool.limit
+
+    Producer(redis.url).enqueue("s3://photos/a.jpg")
+    assert (30, 30) == (limit, other.pool.limit)
