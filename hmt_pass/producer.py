@@ -90,12 +90,13 @@ class Producer:
         self._store = connect(redis_url, STATE_TIMEOUT_S)
         self._register = self._store.register_script(_REGISTER)
         self._take_back = self._store.register_script(_TAKE_BACK)
-        # set_as_current=False: the web app may have a Celery app of its own.
-        self._app = celery.Celery("hmt_pass.producer", broker=broker_url, set_as_current=False)
+        # The web app may have a Celery app of its own: ours is not the current one, and is told what CELERY_LOADER,
+        # CELERY_RESULT_BACKEND and, in Publishers, CELERY_BROKER_URL would tell it otherwise.
+        self._app = celery.Celery("hmt_pass.producer", loader="app", set_as_current=False)
+        self._app.backend_cls = "disabled"
         self._rabbit = Rabbit(broker_url, **RABBIT_LIMITS) if is_rabbit(broker_url) else None
-        self._publishers = Publishers(self._app)
+        self._publishers = Publishers(self._app, broker_url)
         self._app.conf.update(
-            task_ignore_result=True,  # with a result backend that is down apply_async hangs and enqueues nothing
             task_publish_retry_policy=PUBLISH_RETRY,
             broker_transport_options={**SOCKET_LIMITS, "priority_steps": [0]},
             broker_connection_timeout=3,

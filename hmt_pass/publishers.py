@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import celery
@@ -19,8 +20,8 @@ class Publishers:
     that is silent. Its size is kombu's for the whole process, so one app of the process would change another's.
     """
 
-    def __init__(self, app: celery.Celery) -> None:
-        self._connect = app.connection_for_write
+    def __init__(self, app: celery.Celery, url: str) -> None:
+        self._connect = partial(app.connection_for_write, url)
         self._idle: dict[int, list[kombu.Connection]] = {}  # by process: a forked child must not share a connection
 
     @contextmanager

@@ -1,5 +1,6 @@
 """The Celery app, found by `celery -A worker`. What users set is in worker.settings; the rest has its reason here."""
 
+import os
 from typing import Any
 
 from celery import Celery
@@ -19,7 +20,11 @@ from worker.rabbitmq.options import broker_options
 from worker.services import services
 from worker.settings import BrokerSettings
 
-app = Celery("hmt_pass", include=["tasks.recognize"])
+# Celery prefers each to what an app says, and `-b` sets the first.
+OVERRIDES = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+
+app = Celery("hmt_pass", loader="app", include=["tasks.recognize"])
+app.backend_cls = "disabled"  # one that is down makes a threads worker deaf; CELERY_RESULT_BACKEND cannot change it
 app.steps["worker"].add(Duties)
 app.steps["consumer"].update({HoldWatch, ConsumingWatch})
 
@@ -27,7 +32,7 @@ app.steps["consumer"].update({HoldWatch, ConsumingWatch})
 @app.on_configure.connect
 def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal arguments
     """Configure when it is first needed, so that importing this module asks nothing of the environment."""
-    environment = BrokerSettings.load()
+    environment = _environment()
     sender.conf.update(
         broker_url=environment.broker,
         worker_consumer="worker.consumer:Consumer",
@@ -38,9 +43,7 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
         broker_channel_error_retry=True,  # a Redis that is out of memory must not end the worker
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # the default gives up after 100
-        # --- no result backend: one that is down makes producers hang and a threads worker deaf
         task_ignore_result=True,
-        result_backend=None,
         # --- JSON only: a pickle in the queue would run as code
         task_serializer="json",
         accept_content=["json"],
@@ -76,6 +79,21 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
     )
     if is_rabbit(environment.broker):
         sender.conf.update(broker_options(environment.broker))
+
+
+def _environment() -> BrokerSettings:
+    """What reaches the broker. Ends the process where Celery would go on with its default, or with another broker."""
+    try:
+        environment = BrokerSettings.load()
+    except SettingsError as error:
+        raise SystemExit(f"worker: {error}") from None
+    others = [name for name in OVERRIDES if os.environ.get(name, environment.broker) not in {"", environment.broker}]
+    if others:
+        raise SystemExit(
+            f"worker: {', '.join(others)} names another broker than BROKER_URL, and Celery would listen to that one; "
+            "`-b` sets CELERY_BROKER_URL. Name the broker in BROKER_URL, and leave the others empty for this process"
+        )
+    return environment
 
 
 @celeryd_init.connect

@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import celery
-import kombu.pools
 import pytest
 
 from hmt_pass.errors import NotEnqueuedError
@@ -59,12 +57,3 @@ def test_a_job_whose_first_try_met_the_silence_is_accepted_by_the_next(redis: Re
         job_id = producer.enqueue("s3://photos/a.jpg")
         assert 1 <= store.llen("hmt_pass")  # a try that was not answered may have been carried out
     assert State.QUEUED is producer.status(job_id).state
-
-
-def test_a_celery_app_of_the_web_app_keeps_its_pool(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kombu.pools, "_limit", [10])
-    other = celery.Celery("a web app's", broker=redis.url, set_as_current=False, broker_pool_limit=30)
-    limit = other.pool.limit
-
-    Producer(redis.url).enqueue("s3://photos/a.jpg")
-    assert (30, 30) == (limit, other.pool.limit)
