@@ -48,9 +48,13 @@ if pinned ~= '' and (state == 'recognized' or state == 'rejected') then return '
 if pinned == '' then redis.call('HINCRBY', job, 'generation', 1) end
 local time = redis.call('TIME')
 redis.call('ZADD', open, 'NX', time[1] + time[2] / 1000000, job_id)
-if state == 'queued' or state == 'running' or state == 'retrying' then return 'open' end
+if state == 'queued' or state == 'running' or state == 'retrying' then
+    redis.call('HSETNX', job, 'enqueues', 1)
+    redis.call('HINCRBY', job, 'enqueues', 1)
+    return 'open'
+end
 redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'etag', etag, 'lane', lane, 'state', 'queued',
-    'enqueued_at', now, 'attempts_before', old[5] or 0)
+    'enqueued_at', now, 'attempts_before', old[5] or 0, 'enqueues', 1)
 redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged',
     'finished_at', 'deaths', 'moved')
 redis.call('PERSIST', job)
@@ -58,10 +62,13 @@ redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
 return state and 'open' or 'new'
 """
 
-# A job that was not published: it must not stay `queued`, unless some worker has seen it after all.
+# A job that was not published: it must not stay `queued`, unless some worker has seen it after all, or another enqueue
+# of the same job was accepted.
 _TAKE_BACK = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return end
+local others = redis.call('HINCRBY', KEYS[1], 'enqueues', -1)
 local known = redis.call('HMGET', KEYS[1], 'state', 'attempts')
-if known[1] == 'queued' and not known[2] then
+if others == 0 and known[1] == 'queued' and not known[2] then
     redis.call('DEL', KEYS[1])
     redis.call('ZREM', KEYS[2], ARGV[1])
 end
@@ -104,6 +111,7 @@ class Producer:
             task_queues=work_queues(broker_url),
             task_default_queue="hmt_pass",
         )
+        _ = self._app.amqp  # imported now, not in the first enqueue
 
     def enqueue(self, image: str, **options: Unpack[JobOptions]) -> str:
         """Have the permit in one S3 photo read; returns the job id at once.
@@ -170,11 +178,12 @@ class Producer:
     def _accept(self, jobs: list[Job]) -> None:
         """Write the jobs' states, then publish them; a job that was not published does not stay `queued`."""
         answers = self._registered(jobs)
+        to_publish = [job for job, answer in answers if answer in {"new", "open"}]
         try:
-            self._publish([job for job, answer in answers if answer in {"new", "open"}])
+            self._publish(to_publish)
         except NotEnqueuedError:
             with suppress(StoreError):
-                for job in (job for job, answer in answers if answer == "new"):
+                for job in to_publish:
                     self._take_back(keys=_state_keys(job), args=[job.job_id])
             raise
         conflict = next((job for job, answer in answers if answer == "conflict"), None)

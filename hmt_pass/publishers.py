@@ -8,7 +8,7 @@ from typing import Any
 
 import celery
 import kombu
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 
 from hmt_pass.errors import StoreError
 
@@ -30,11 +30,9 @@ class Publishers:
         idle = self._idle.setdefault(os.getpid(), [])
         connection: Any = _taken(idle) or self._connect()  # the types know neither `batch` nor the tuples of errors
         publisher = connection.Producer()
-        try:
-            with publisher.batch(messages) if messages > 1 else nullcontext():
-                yield publisher
-        except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
-            raise StoreError(str(error)) from None
+        failures = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+        with _translated(failures), publisher.batch(messages) if messages > 1 else nullcontext():
+            yield publisher
         idle.append(connection)
 
 
@@ -43,3 +41,15 @@ def _taken(idle: list[kombu.Connection]) -> kombu.Connection | None:
         return idle.pop()
     except IndexError:
         return None
+
+
+@contextmanager
+def _translated(errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    try:
+        yield
+    except errors as error:
+        raise StoreError(str(error)) from None
+    except BatchPublishError as error:  # around whatever happened meanwhile, the caller's own time limit included
+        if isinstance(error.__cause__, errors):
+            raise StoreError(str(error.__cause__)) from None
+        raise error.__cause__ or error from None

@@ -136,6 +136,8 @@ class Rabbit:
                 yield publisher
             except BaseException:
                 publisher.abandon()
+                while idle:  # what was true of this one is likely true of those: a queue that is gone, a broker
+                    idle.pop().abandon()
                 raise
             idle.append(publisher)
 

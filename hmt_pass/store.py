@@ -27,6 +27,7 @@ def connect(url: str, timeout_s: float = 5.0) -> "Store":
             socket_connect_timeout=min(timeout_s, 3.0),
             socket_keepalive=True,
             health_check_interval=30,
+            driver_info=None,  # two round trips of every new connection, to tell the server our library's name
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError:  # its text quotes the password
@@ -38,14 +39,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _translated(method: Callable[P, T]) -> Callable[P, T]:
+def _translated(method: Callable[P, T], passed: tuple[type[Exception], ...] = ()) -> Callable[P, T]:
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
-        except NoScriptError:  # redis-py answers it itself, by loading the script
+        except passed:
             raise
-        except RedisError as error:
+        except (RedisError, OSError) as error:  # the latter when the process has no file descriptor left
             # A failed pipeline quotes its command, and with it what was to be written.
             raise StoreError(f"Redis: {str(error).rpartition('of pipeline caused error: ')[2]}") from None
 
@@ -59,7 +60,7 @@ class _Pipeline(Pipeline):
 class Store(redis.Redis):
     """redis.Redis that raises StoreError and nothing else of its own."""
 
-    execute_command = _translated(redis.Redis.execute_command)
+    execute_command = _translated(redis.Redis.execute_command, (NoScriptError,))  # redis-py loads the script then
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
         """A pipeline, in MULTI/EXEC unless told otherwise, whose `execute` raises StoreError."""

@@ -108,7 +108,7 @@ def test_a_job_under_way_keeps_its_state_and_its_count(world: World, sent: list[
     world.store.hset(keys.job(job.job_id), "state", state)
     before = world.fields(job)
     world.producer.enqueue(IMAGE)
-    assert {**before, "generation": "1"} == world.fields(job)
+    assert {**before, "generation": "1", "enqueues": "2"} == world.fields(job)
     assert 1 == len(sent)
 
 
