@@ -1,6 +1,7 @@
 """The caller's side of the API: `Client.recognize(...) -> Reply`."""
 
 import json
+import math
 import re
 import threading
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ ENDPOINT_URL = "https://cloudapi.linkface.cn"
 PATH = "/v2/ocr/hmt_pass"
 # The longest answer of the API has about 1 KB.
 MAX_REPLY_BYTES = 1_000_000
+MAX_REPLY_DEPTH = 50
 
 _CHUNK_BYTES = 64 * 1024
 _FILE_NAMES = {b"\x89P": "image.png", b"BM": "image.bmp"}
@@ -109,8 +111,15 @@ class Client:
         except OSError as error:  # the base of all that requests and sockets raise
             problem = _problem(error)
         else:
-            return replace(_reply(status, body), clock_skew_s=_clock_skew_s(date))
+            return self._readable(status, body, date)
         raise self._error(problem, exchange)
+
+    def _readable(self, http_status: int, body: bytes, date: str | None) -> Reply:
+        try:
+            return replace(_reply(http_status, body), clock_skew_s=_clock_skew_s(date))
+        except UnreadableReplyError:
+            self._session().close()  # what comes next on this connection may be the answer to this call
+            raise
 
     def _session(self) -> requests.Session:
         if not hasattr(self._thread, "session"):
@@ -173,15 +182,27 @@ def _reply(http_status: int, body: bytes) -> Reply:
     if len(body) > MAX_REPLY_BYTES:
         raise UnreadableReplyError(http_status, f"the answer is over {MAX_REPLY_BYTES} bytes; check the endpoint URL")
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         parsed = None
-    if not isinstance(parsed, dict):
+    if not isinstance(parsed, dict) or not _is_within(parsed, MAX_REPLY_DEPTH):
         raise UnreadableReplyError(http_status, f"{len(body)} bytes that are no JSON object; check the endpoint URL")
     try:
         return Reply.from_wire(parsed)
     except ValueError as error:
         raise UnreadableReplyError(http_status, str(error)) from None
+
+
+def _finite(text: str) -> float | None:
+    """A number that JSON knows: Python reads and writes NaN and Infinity, and other readers of a result refuse them."""
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _is_within(value: object, levels: int) -> bool:
+    """Whether a value is nested no deeper: what just could be read may be too deep to be written."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_within(item, levels - 1) for item in inner)
 
 
 def _clock_skew_s(date: str | None) -> float | None:

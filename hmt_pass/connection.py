@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from http.client import HTTPResponse
+from http import HTTPStatus
+from http.client import HTTPResponse, parse_headers
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -81,6 +82,14 @@ class _Response(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  passed through
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line of the answer. http.client takes 103 for one, and the answer itself for the next call's."""
+        while True:
+            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # of http.client
+            if not HTTPStatus.CONTINUE < line[1] < HTTPStatus.OK or line[1] == HTTPStatus.SWITCHING_PROTOCOLS:
+                return line
+            parse_headers(self.fp)
 
 
 class _Connection(HTTPConnection):

@@ -188,8 +188,8 @@ class Reply:
 
     @property
     def charged(self) -> bool:
-        """Whether the call cost money: 0000 with charge 1 (API text, section 3), and 0000 that does not say."""
-        return self.code == codes.Code.OK.value and self.charge in {1, None}
+        """Whether the call cost money: as the answer says, and by its code when it does not (API text, section 3)."""
+        return self.charge == 1 or (self.charge is None and self.code == codes.Code.OK.value)
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import celery
 import kombu
-from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError  # type: ignore[attr-defined]  # newer than its types
 
 from hmt_pass.errors import StoreError
 

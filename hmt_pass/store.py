@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import redis
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
+from redis.commands.core import Script
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
@@ -53,6 +54,18 @@ def _translated(method: Callable[P, T], passed: tuple[type[Exception], ...] = ()
     return call
 
 
+class _Script(Script):
+    """A script that runs even if the server forgets it between loading and running."""
+
+    def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:  # noqa: ANN401  as redis-py has it
+        """Run it. Raises StoreError."""
+        try:
+            return super().__call__(keys, args, client)
+        except NoScriptError:
+            store = client or self.registered_client
+            return store.eval(str(self.script), len(keys or ()), *(keys or ()), *(args or ()))
+
+
 class _Pipeline(Pipeline):
     execute = _translated(Pipeline.execute)
 
@@ -61,6 +74,10 @@ class Store(redis.Redis):
     """redis.Redis that raises StoreError and nothing else of its own."""
 
     execute_command = _translated(redis.Redis.execute_command, (NoScriptError,))  # redis-py loads the script then
+
+    def register_script(self, script: Any) -> _Script:  # noqa: ANN401  as redis-py has it
+        """The script as a function of `keys`, `args` and, to run it in a pipeline, `client`."""
+        return _Script(self, script)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> _Pipeline:
         """A pipeline, in MULTI/EXEC unless told otherwise, whose `execute` raises StoreError."""

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from werkzeug.formparser import parse_form_data
 
 from hmt_pass import codes, signing
-from hmt_pass.client import MAX_REPLY_BYTES, PATH, Client
+from hmt_pass.client import MAX_REPLY_BYTES, MAX_REPLY_DEPTH, PATH, Client
 from hmt_pass.errors import NotConnectedError, UnreadableReplyError
 from hmt_pass.permit import Flag
 from hmt_pass.signing import TimestampUnit
@@ -201,10 +201,11 @@ def test_every_code_is_a_reply_whatever_the_http_status(endpoint: Endpoint, code
         (200, b'{"code": "00', "no JSON object"),
         (200, b"\xff\xfe\xff", "no JSON object"),
         (200, b"[" * 100_000, "no JSON object"),
+        (200, b'{"code": "0000", "x": ' + b"[" * MAX_REPLY_DEPTH + b"]" * MAX_REPLY_DEPTH + b"}", "no JSON object"),
         (404, b'{"detail": "not found"}', "no code"),
         (200, b" " * MAX_REPLY_BYTES + b"{}", f"over {MAX_REPLY_BYTES} bytes"),
     ],
-    ids=["html", "empty", "array", "cut", "binary", "deep", "no code", "too long"],
+    ids=["html", "empty", "array", "cut", "binary", "endless", "deep", "no code", "too long"],
 )
 def test_an_answer_that_is_not_the_apis_is_unreadable(
     endpoint: Endpoint, status: int, body: bytes, problem: str
@@ -213,6 +214,12 @@ def test_an_answer_that_is_not_the_apis_is_unreadable(
     with pytest.raises(UnreadableReplyError, match=problem) as caught:
         endpoint.client().recognize(PHOTO)
     assert status == caught.value.http_status
+
+
+def test_a_number_that_json_does_not_know_is_none(endpoint: Endpoint) -> None:
+    endpoint.body = b'{"code": "0000", "a": NaN, "b": -Infinity, "c": 1e999, "d": 0.5}'
+    raw = endpoint.client().recognize(PHOTO).raw
+    assert {"code": "0000", "a": None, "b": None, "c": None, "d": 0.5} == raw
 
 
 def test_a_redirect_is_not_followed(endpoint: Endpoint) -> None:

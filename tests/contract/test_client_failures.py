@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from hmt_pass.client import Client
-from hmt_pass.errors import CallError, NotConnectedError, UnansweredError
+from hmt_pass.errors import CallError, NotConnectedError, UnansweredError, UnreadableReplyError
 
 SECRET = "a-secret-of-the-account"
 PHOTO = b"\xff\xd8\xff" + bytes(50_000)
@@ -20,14 +20,21 @@ Script = Callable[[socket.socket], None]
 
 
 def receive(connection: socket.socket) -> None:
-    """Read one whole request."""
+    """Read one whole request. Raises ConnectionError when none comes any more."""
     received = bytearray()
     while b"\r\n\r\n" not in received:
-        received += connection.recv(65536)
+        received += _some(connection)
     head, _, body = received.partition(b"\r\n\r\n")
     length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:")), 0)
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _some(connection)
+
+
+def _some(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    if not received:
+        raise ConnectionError("the client hung up")
+    return received
 
 
 def reset(connection: socket.socket) -> None:
@@ -268,3 +275,35 @@ def test_an_error_shows_neither_parameters_nor_the_answer_nor_another_exception(
     assert (error.__cause__, error.__context__) == (None, None)
     for secret in (SECRET, "an-account", "mail.example", "sign"):
         assert secret not in str(error)
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_an_answer_that_is_announced_is_the_answer_to_its_own_call(status: int) -> None:
+    hint = f"HTTP/1.1 {status} Wait\r\nLink: </x>\r\n\r\n".encode()
+
+    def announced(connection: socket.socket) -> None:
+        for number in range(3):
+            receive(connection)
+            connection.sendall(hint * number)
+            time.sleep(0.1)
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"code": "200%d"}' % number)
+
+    with scripted(announced) as address:
+        client = Client("id", SECRET, f"http://{address}")
+        assert ["2000", "2001", "2002"] == [client.recognize(PHOTO).code for _ in range(3)]
+
+
+def test_a_connection_whose_answer_could_not_be_read_is_not_used_again() -> None:
+    came_next: list[bytes] = []
+
+    def without_an_answer(connection: socket.socket) -> None:
+        receive(connection)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        came_next.append(connection.recv(1))
+
+    with scripted(without_an_answer, without_an_answer) as address:
+        client = Client("id", SECRET, f"http://{address}")
+        for _ in range(2):
+            with pytest.raises(UnreadableReplyError):
+                client.recognize(PHOTO)
+    assert [b"", b""] == came_next

@@ -47,6 +47,26 @@ def test_scripts_run_in_pipelines_and_survive_a_flush(store: Store) -> None:
     assert [4, "x"] == script(keys=["a"], args=["x"])
 
 
+def test_a_script_runs_though_the_server_forgets_it_again_and_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = store.register_script("return redis.call('INCR', KEYS[1])")
+    load = store.script_load
+
+    def load_and_forget(text: str) -> str:
+        sha: str = load(text)
+        store.script_flush()
+        return sha
+
+    monkeypatch.setattr(store, "script_load", load_and_forget)
+    assert [1, 2] == [script(keys=["a"]), script(keys=["a"])]
+    with store.pipeline(transaction=False) as pipe:
+        script(keys=["a"], client=pipe)
+        monkeypatch.setattr(pipe, "load_scripts", store.script_flush)
+        with pytest.raises(StoreError, match="No matching script|NOSCRIPT"):
+            pipe.execute()
+
+
 def test_a_server_that_is_not_there_is_our_error_without_the_password() -> None:
     with connect(f"redis://:hush@127.0.0.1:{free_port()}/0", timeout_s=1) as nobody:
         with pytest.raises(StoreError) as caught:

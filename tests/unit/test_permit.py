@@ -170,11 +170,12 @@ def test_an_answer_without_a_code_is_none(body: dict[str, Any]) -> None:
         ("0000", None, True),
         ("0000", "yes", True),
         ("0000", 2, False),
-        ("1000", 1, False),
+        ("1005", 1, True),
+        ("1000", 2, False),
         ("1000", None, False),
     ],
 )
-def test_a_call_costs_when_it_says_so_and_a_0000_that_does_not_say_is_counted(
+def test_a_call_costs_when_it_says_so_whatever_its_code_and_a_0000_that_does_not_say_is_counted(
     code: str, charge: object, charged: bool
 ) -> None:
     assert charged is reply(code=code, charge=charge).charged
