@@ -63,7 +63,7 @@ def test_a_script_runs_though_the_server_forgets_it_again_and_again(
     with store.pipeline(transaction=False) as pipe:
         script(keys=["a"], client=pipe)
         monkeypatch.setattr(pipe, "load_scripts", store.script_flush)
-        with pytest.raises(StoreError, match="No matching script|NOSCRIPT"):
+        with pytest.raises(StoreError, match=r"No matching script|NOSCRIPT"):
             pipe.execute()
 
 
