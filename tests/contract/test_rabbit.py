@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -114,6 +115,16 @@ def test_connections_that_were_closed_meanwhile_are_replaced(producer: Producer,
     producer.enqueue(IMAGE)
     rabbit.break_connections()
     assert producer.enqueue("s3://photos/two.jpg")
+
+
+def test_a_queue_that_was_deleted_is_declared_again_after_one_refusal(producer: Producer, rabbit: RabbitBroker) -> None:
+    with ThreadPoolExecutor(4) as threads:  # as many connections, each of which has declared the queue once
+        list(threads.map(producer.enqueue, [f"s3://photos/{number}.jpg" for number in range(40)]))
+    with rabbit.rabbit.channel() as channel:
+        channel.queue_delete("hmt_pass")
+    reason, _ = refused(lambda: producer.enqueue(IMAGE))
+    assert "no queue takes hmt_pass" in reason
+    assert producer.enqueue(IMAGE)
 
 
 def taken(broker: RabbitBroker, queues: RabbitQueues) -> TaskMessage:
