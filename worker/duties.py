@@ -6,6 +6,7 @@ from celery import bootsteps
 from celery.signals import worker_process_init, worker_shutdown
 from celery.worker import WorkController
 
+from worker import children
 from worker.heartbeat import Heartbeat
 from worker.housekeeping import Housekeeping
 from worker.metrics import process
@@ -37,6 +38,7 @@ def give_back(**_: Any) -> None:  # noqa: ANN401  signal arguments
 
 
 @worker_process_init.connect
-def beat_in_child(**_: Any) -> None:  # noqa: ANN401  signal arguments
+def begin_child(**_: Any) -> None:  # noqa: ANN401  signal arguments
     """With `-P processes` the jobs, and so their claims, are in the children."""
+    children.begin()
     Heartbeat(services(), consumes=False).start()

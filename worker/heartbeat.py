@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from hmt_pass.errors import StoreError
 from hmt_pass.job import Lane
-from worker import beats, pulse
+from worker import beats, children, pulse
 from worker.observe import log
 from worker.services import Services
 
@@ -83,10 +83,10 @@ class Heartbeat:
         return has_room and any(services.queues.waiting(lane.queue) for lane in Lane) and not services.hold.is_on()
 
     def _end(self, reason: str, jobs: list[str] | None = None) -> None:
-        """Ask for a warm shutdown: what runs well may finish."""
+        """Ask for a warm shutdown: what runs well may finish. A child has nothing but the job that is stuck."""
         log.critical("worker.ends", reason=reason, jobs=jobs or [], stacks=_stacks())
         self._ending_since = time.monotonic()
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM if self._consumes else children.COLD_SIGNAL)
 
     def _end_hard(self) -> None:
         """Exit once only stuck jobs are left, or when the shutdown itself takes too long."""

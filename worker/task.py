@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from celery import Task
+from celery.concurrency.base import BasePool
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from kombu.message import Message
@@ -12,7 +13,7 @@ from kombu.message import Message
 from hmt_pass.codes import Disposition
 from hmt_pass.errors import HmtPassError, InvalidJobError, JobConflictError, StoreError
 from hmt_pass.job import Job
-from worker import spans, unreadable
+from worker import children, spans, unreadable
 from worker.envelope import TaskMessage
 from worker.observe import log
 from worker.outcomes import DeadLetteredError
@@ -38,6 +39,10 @@ class JobRequest(Request):
     def revoked(self) -> bool:
         """Never: celery would drop the message without a trace. A job is taken back by discarding its dead letter."""
         return False
+
+    def cancel(self, pool: BasePool, signal: int | None = None, emit_retry: bool = True) -> None:  # noqa: FBT  celery's
+        """End the job at a cold shutdown, though it is shielded from celery's SIGTERM. Its message goes back."""
+        super().cancel(pool, signal or children.COLD_SIGNAL, emit_retry=emit_retry)
 
 
 def _check_body(body: object) -> None:
@@ -101,7 +106,9 @@ class JobTask(_Task):
             yield ours
         except HmtPassError as error:
             settling.settle(error, ours)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  any bug is a dead letter
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # any bug is a dead letter
+            if children.is_told_to_end():
+                raise  # its message goes back: billiard tells the parent that the process is lost
             settling.settle(bug(error), ours)
         else:
             spans.ended(Disposition.DONE, **ours.outcome)

@@ -12,6 +12,7 @@ import celery
 import kombu
 import pytest
 import redis
+from billiard.common import reset_signals, terminate_handler_fired
 from celery.apps import worker as worker_app
 from celery.concurrency import base as pool_base
 from celery.concurrency.thread import ApplyResult, TaskPool
@@ -48,6 +49,8 @@ SIGNATURES: dict[Callable[..., Any], list[str]] = {
     Request.acknowledge: ["self"],
     Request.reject: ["self", "requeue"],
     Request.revoked: ["self"],
+    Request.cancel: ["self", "pool", "signal", "emit_retry"],
+    terminate_handler_fired: [],
 }
 
 
@@ -86,6 +89,9 @@ def test_what_is_overridden_or_called_takes_the_same_arguments(function: Callabl
         (state.maybe_shutdown, "should_stop is not None and should_stop is not False"),
         (kombu.Consumer.consuming_from, "name in self._active_tags"),
         (billiard.pool.Pool._create_worker_process, "w.index = i"),  # the place of a child's heartbeats
+        (billiard.pool.Worker.workloop, "if terminate_handler_fired():"),  # a lost child's job, no result
+        (reset_signals, "_should_override_term_signal(sig, signal.getsignal(num))"),  # after our `begin`
+        (Request.on_failure, "self.task.reject_on_worker_lost and is_worker_lost"),  # and its message goes back
     ],
     ids=lambda value: getattr(value, "__qualname__", None),
 )
