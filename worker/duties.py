@@ -6,6 +6,7 @@ from celery import bootsteps
 from celery.signals import worker_process_init, worker_shutdown
 from celery.worker import WorkController
 
+from hmt_pass.job import Lane
 from worker import children
 from worker.heartbeat import Heartbeat
 from worker.housekeeping import Housekeeping
@@ -21,12 +22,18 @@ class Duties(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def start(self, _worker: WorkController) -> None:
+    def start(self, worker: WorkController) -> None:
         """Called once, before anything is consumed."""
-        heartbeat = Heartbeat(services(), consumes=True)
+        heartbeat = Heartbeat(services(), lanes_of(worker))
         heartbeat.start()
         Housekeeping(services()).start()
         process.serve(services(), heartbeat)
+
+
+def lanes_of(worker: WorkController) -> list[Lane]:
+    """The lanes that a worker was started for, by `-Q` and `-X`; a hold later pauses what it consumes."""
+    queues = worker.app.amqp.queues.consume_from
+    return [lane for lane in Lane if lane.queue in queues]
 
 
 @worker_shutdown.connect
@@ -41,4 +48,4 @@ def give_back(**_: Any) -> None:  # noqa: ANN401  signal arguments
 def begin_child(**_: Any) -> None:  # noqa: ANN401  signal arguments
     """With `-P processes` the jobs, and so their claims, are in the children."""
     children.begin()
-    Heartbeat(services(), consumes=False).start()
+    Heartbeat(services(), lanes=[]).start()

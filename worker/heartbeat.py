@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from hmt_pass.errors import StoreError
 from hmt_pass.job import Lane
@@ -29,9 +29,10 @@ EXIT_CODE = 70  # EX_SOFTWARE
 class Heartbeat:
     """One for each process that runs jobs. `beat` never raises."""
 
-    def __init__(self, services: Services, *, consumes: bool) -> None:
+    def __init__(self, services: Services, lanes: Collection[Lane]) -> None:
+        """`lanes` are those that this process was started to take messages from: none in a child."""
         self._services = services
-        self._consumes = consumes
+        self._lanes = lanes
         self._every_s = services.settings.visibility_timeout_s / RENEWALS_A_LEASE
         self._waiting_since: float | None = None
         self._ending_since: float | None = None
@@ -69,7 +70,7 @@ class Heartbeat:
             self._end("a job is stuck", jobs=overdue)
 
     def _look_whether_deaf(self) -> None:
-        if not self._consumes or not _is_done(self._is_left_waiting):
+        if not self._lanes or not _is_done(self._is_left_waiting):
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = time.monotonic()
@@ -80,13 +81,15 @@ class Heartbeat:
         """Whether there is work, and room for it, and no hold."""
         services = self._services
         has_room = services.leases.count() < services.settings.concurrency
-        return has_room and any(services.queues.waiting(lane.queue) for lane in Lane) and not services.hold.is_on()
+        return (
+            has_room and any(services.queues.waiting(lane.queue) for lane in self._lanes) and not services.hold.is_on()
+        )
 
     def _end(self, reason: str, jobs: list[str] | None = None) -> None:
         """Ask for a warm shutdown: what runs well may finish. A child has nothing but the job that is stuck."""
         log.critical("worker.ends", reason=reason, jobs=jobs or [], stacks=_stacks())
         self._ending_since = time.monotonic()
-        os.kill(os.getpid(), signal.SIGTERM if self._consumes else children.COLD_SIGNAL)
+        os.kill(os.getpid(), signal.SIGTERM if self._lanes else children.COLD_SIGNAL)
 
     def _end_hard(self) -> None:
         """Exit once only stuck jobs are left, or when the shutdown itself takes too long."""

@@ -13,6 +13,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CollectorRegistry, Metric
 from watched import running_loop
 
+from hmt_pass.job import Lane
 from worker.health import Health
 from worker.heartbeat import Heartbeat
 from worker.metrics.fleet import Fleet
@@ -33,7 +34,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> CollectorRegistry:
     world = World.create(monkeypatch, price_per_call=Decimal(1), budget_day=Decimal(9), budget_month=Decimal(99))
     world.script(reply("9980"))
     world.run(world.job())
-    health = Health(world.services, Heartbeat(world.services, consumes=True), running_loop())
+    health = Health(world.services, Heartbeat(world.services, list(Lane)), running_loop())
     registry = CollectorRegistry()
     registry.register(Fleet(world.services))
     registry.register(Process("a-host:1", health, running_loop()))

@@ -74,5 +74,5 @@ def test_a_child_whose_job_is_stuck_ends_by_a_signal_that_it_does_not_ignore(
     monkeypatch.setattr(os, "kill", lambda _, number: sent.append(number))
     world.services.claims.claim(world.job())
     monkeypatch.setattr(world.services.leases, "overdue", lambda slack_s: ["a"] if slack_s == OVERDUE_SLACK_S else [])
-    Heartbeat(world.services, consumes=False).beat()
+    Heartbeat(world.services, lanes=[]).beat()
     assert [signal.SIGHUP] == sent

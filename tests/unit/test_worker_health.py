@@ -5,6 +5,7 @@ from fakes import World, message_of
 from watched import Time, figures, running_loop
 
 from hmt_pass import __version__
+from hmt_pass.job import Lane
 from worker import beats, pulse
 from worker.consuming import Loop
 from worker.health import DEAF_S, IDLE_S, LOOK_LATE_S, STANDSTILL_S, Health
@@ -38,7 +39,7 @@ def world(monkeypatch: pytest.MonkeyPatch, time: Time, celery: SimpleNamespace) 
 
 @pytest.fixture
 def heartbeat(world: World) -> Heartbeat:
-    return Heartbeat(world.services, consumes=True)
+    return Heartbeat(world.services, list(Lane))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from fakes import World, message_of
 
 from hmt_pass import keys
+from hmt_pass.job import Lane
 from worker import pulse
 from worker.heartbeat import DEAF_AFTER_S, EXIT_CODE, OVERDUE_SLACK_S, Heartbeat
 
@@ -45,7 +46,7 @@ def signals(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 @pytest.fixture
 def heartbeat(world: World) -> Heartbeat:
-    return Heartbeat(world.services, consumes=True)
+    return Heartbeat(world.services, list(Lane))
 
 
 def deaf_for(heartbeat: Heartbeat, time: Time, seconds: float) -> None:
@@ -172,5 +173,17 @@ def test_a_child_of_a_pool_of_processes_consumes_nothing_and_is_not_deaf(
     world: World, time: Time, signals: list[object]
 ) -> None:
     world.services.queues.publish(message_of(world.job()))
-    deaf_for(Heartbeat(world.services, consumes=False), time, DEAF_AFTER_S + 1)
+    deaf_for(Heartbeat(world.services, lanes=[]), time, DEAF_AFTER_S + 1)
     assert [] == signals
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_worker_of_one_lane_is_not_deaf_to_the_other(
+    world: World, time: Time, signals: list[object], lane: Lane
+) -> None:
+    world.services.queues.publish(message_of(world.job(lane=lane)))
+    (other,) = set(Lane) - {lane}
+    deaf_for(Heartbeat(world.services, [other]), time, DEAF_AFTER_S + 1)
+    assert [] == signals
+    deaf_for(Heartbeat(world.services, [lane]), time, DEAF_AFTER_S + 1)
+    assert [signal.SIGTERM] == signals

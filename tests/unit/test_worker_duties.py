@@ -1,0 +1,50 @@
+from collections.abc import Collection
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from celery.app.amqp import Queues
+
+from hmt_pass.job import Lane
+from hmt_pass.queues import work_queues
+from worker.duties import Duties
+
+QUEUES = [lane.queue for lane in Lane]
+
+
+def celery_worker(only: Collection[str] = (), without: Collection[str] = ()) -> Any:  # noqa: ANN401  celery's worker
+    """celery's worker as far as Duties sees it, started with these -Q and -X."""
+    queues = Queues(work_queues("redis://"), create_missing=False)
+    queues.select(only)
+    queues.deselect(without)
+    return SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)))
+
+
+@pytest.fixture
+def lanes(monkeypatch: pytest.MonkeyPatch) -> list[Lane]:
+    """What the heartbeat was told that it takes messages from."""
+    told: list[Lane] = []
+    idle = SimpleNamespace(start=lambda: None)
+    monkeypatch.setattr("worker.duties.services", lambda: None)
+    monkeypatch.setattr("worker.duties.Heartbeat", lambda _, lanes: told.extend(lanes) or idle)
+    monkeypatch.setattr("worker.duties.Housekeeping", lambda _: idle)
+    monkeypatch.setattr("worker.duties.process", SimpleNamespace(serve=lambda *_: None))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, list(Lane)),
+        ({"only": QUEUES[:1]}, [Lane.INTERACTIVE]),
+        ({"only": QUEUES[1:]}, [Lane.BULK]),
+        ({"without": QUEUES[:1]}, [Lane.BULK]),
+        ({"without": QUEUES}, []),
+    ],
+)
+def test_the_heartbeat_knows_the_lanes_that_the_worker_was_started_for(
+    lanes: list[Lane], options: dict[str, list[str]], expected: list[Lane]
+) -> None:
+    worker = celery_worker(**options)
+    Duties(cast("Any", worker)).start(worker)
+    assert expected == lanes
