@@ -30,7 +30,7 @@ TOLD: Mapping[str, str] = {
     "job.bug": "has a bug: {reason}",
     "job.was_lost": "finds job {job_id:.8} missing in the broker",
     "bookings.restored": "gives back what a dead worker had",
-    "worker.ends": "is stuck or deaf and ends: {reason}",
+    "worker.ends": "is in trouble and ends: {reason}",
 }
 
 

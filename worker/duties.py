@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery import bootsteps
+from celery.concurrency.thread import TaskPool
 from celery.signals import worker_process_init, worker_shutdown
 from celery.worker import WorkController
 
@@ -13,6 +14,11 @@ from worker.housekeeping import Housekeeping
 from worker.metrics import process
 from worker.services import services
 
+NO_AUTOSCALE = (
+    "--autoscale cannot change how many threads a worker has. "
+    "Leave it out and set HMT_PASS_CONCURRENCY; or add `-P processes`, which it can change"
+)
+
 
 class Duties(bootsteps.StartStopStep):
     """Heartbeat, housekeeping and what answers for the worker, in threads that live as long as the process does.
@@ -21,6 +27,11 @@ class Duties(bootsteps.StartStopStep):
     """
 
     requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:  # noqa: ANN401  the stubs leave out what is asked here
+        super().__init__(worker, **options)
+        if worker.autoscale and issubclass(worker.pool_cls, TaskPool):
+            raise SystemExit(f"worker: {NO_AUTOSCALE}")
 
     def start(self, worker: WorkController) -> None:
         """Called once, before anything is consumed."""

@@ -1,9 +1,9 @@
 """What keeps a living worker's jobs its own, and ends a worker that lives no more: a thread beside all others.
 
 It renews bookings and claims, so that those of a dead worker lapse within the visibility timeout. And it watches: a job
-that is stuck in a call which cannot be interrupted, and a worker that is deaf (its queue has messages and it takes
-none; celery#8030, #10205) end the process, with every thread's stack in the log. Whatever starts workers starts a new
-one.
+that is stuck in a call which cannot be interrupted, a worker that is deaf (its queue has messages and it takes
+none; celery#8030, #10205), and a pool that takes no job (no thread can be started) end the process, with every thread's
+stack in the log. Whatever starts workers starts a new one.
 """
 
 import os
@@ -22,6 +22,7 @@ from worker.services import Services
 
 RENEWALS_A_LEASE = 4
 DEAF_AFTER_S = 60.0
+REFUSALS_IN_A_ROW = 10  # with the pause after each, ten seconds
 OVERDUE_SLACK_S = 10.0  # a job that has waited for a slow Redis writes its last words
 EXIT_CODE = 70  # EX_SOFTWARE
 
@@ -51,6 +52,7 @@ class Heartbeat:
         elif not missed:
             self._look_for_stuck_jobs()
             self._look_whether_deaf()
+            self._look_whether_the_pool_refuses()
         beats.beat(len(missed))
 
     @property
@@ -76,6 +78,10 @@ class Heartbeat:
             self._waiting_since = time.monotonic()
         elif self.left_waiting_s > DEAF_AFTER_S:
             self._end("messages wait and none is taken")
+
+    def _look_whether_the_pool_refuses(self) -> None:
+        if self._ending_since is None and pulse.refusals() >= REFUSALS_IN_A_ROW:
+            self._end("the pool takes no jobs")
 
     def _is_left_waiting(self) -> bool:
         """Whether there is work, and room for it, and no hold."""

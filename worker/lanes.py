@@ -48,12 +48,24 @@ class LaneTurns:
         with self._lock:
             self._waiting[lane].append(job)
 
-    def take_one(self) -> None:
-        """Run the job whose turn it is; to be called once for each that was put."""
-        self._next()()
-
-    def _next(self) -> Callable[[], object]:
+    def take_back(self, lane: Lane, job: Callable[[], object]) -> bool:
+        """Have a job wait no longer; False when its turn has come already."""
         with self._lock:
+            if job not in self._waiting[lane]:
+                return False
+            self._waiting[lane].remove(job)
+            return True
+
+    def take_one(self) -> None:
+        """Run the job whose turn it is; to be called once for each that was put. Nothing, when it was taken back."""
+        job = self._next()
+        if job:
+            job()
+
+    def _next(self) -> Callable[[], object] | None:
+        with self._lock:
+            if not any(self._waiting.values()):
+                return None
             bulk_first = self._taken % BULK_FIRST_EVERY == BULK_FIRST_EVERY - 1
             first, second = (Lane.BULK, Lane.INTERACTIVE) if bulk_first else (Lane.INTERACTIVE, Lane.BULK)
             self._taken += 1

@@ -10,6 +10,8 @@ import faulthandler
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -74,10 +76,19 @@ class ThreadPool(_TaskPool):  # type: ignore[misc]  # see above
         accept_callback: Callable[..., Any] | None = None,
         **_: Any,  # noqa: ANN401  time limits, which threads do not have
     ) -> Running:
-        """Run one job; whatever comes of it, its message and its place in the pool are given back."""
+        """Run one job; whatever comes of it, its message and its place in the pool are given back.
+
+        Raises RuntimeError when no thread can be started for it, and then it will not run.
+        """
         request: Request | None = getattr(callback, "__self__", None)
-        self._turns.put(_lane_of(request), lambda: _run(request, target, args or (), kwargs, callback, accept_callback))
-        return Running(self.executor.submit(self._take_one))
+        lane, job = _lane_of(request), partial(_run, request, target, args or (), kwargs, callback, accept_callback)
+        self._turns.put(lane, job)
+        try:
+            return Running(self.executor.submit(self._take_one))
+        except RuntimeError:  # though `submit` may have queued it, for a thread that was there already
+            if self._turns.take_back(lane, job):
+                raise
+            return Running(Future())
 
     def _take_one(self) -> None:
         if not self._begins_no_more:

@@ -1,8 +1,9 @@
-"""When this process last took a message from the broker: what tells a worker that is deaf from one that is idle."""
+"""When this process last took a message, and whether its pool takes jobs: tells a deaf worker from an idle one."""
 
 import time
 
 _last = time.monotonic()
+_refusals = 0
 
 
 def felt() -> None:
@@ -14,3 +15,20 @@ def felt() -> None:
 def age_s() -> float:
     """Seconds since the last message, or since the start."""
     return time.monotonic() - _last
+
+
+def handed_over() -> None:
+    """The pool has taken a job."""
+    global _refusals  # noqa: PLW0603  the same
+    _refusals = 0
+
+
+def refused() -> None:
+    """The pool has failed to take a job."""
+    global _refusals  # noqa: PLW0603  the same
+    _refusals += 1
+
+
+def refusals() -> int:
+    """How many jobs in a row the pool has failed to take."""
+    return _refusals

@@ -35,6 +35,7 @@ class JobRequest(Request):
         self.request_dict.pop("expires", None)
         self._expires = None  # celery would drop an expired message without a trace
         self._eta = None  # and hold one for later in memory, unacknowledged
+        self.time_limits = (None, None)  # and cut a call short, or stumble over a pair that is none
 
     def revoked(self) -> bool:
         """Never: celery would drop the message without a trace. A job is taken back by discarding its dead letter."""

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from celery.exceptions import InvalidTaskError
@@ -8,6 +9,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 from kombu.transport.redis import Transport
 
 from tasks.recognize import recognize
+from worker import pulse
 from worker.celery import app
 from worker.consumer import Consumer
 from worker.envelope import TaskMessage
@@ -40,7 +42,7 @@ class AConsumer(Consumer):
 
     def __init__(self, strategy: Callable[..., object]) -> None:
         self.app = app
-        self.strategies = {recognize.name: strategy}
+        self.strategies = {recognize.name: self.noting(strategy)}
         self.connection_errors = Transport.connection_errors
         self.on_task_message: set[object] = set()
         self._maximum_prefetch_restored = True
@@ -101,6 +103,55 @@ def test_a_message_that_celery_cannot_take_is_a_dead_letter_that_names_no_conten
     handle(message, raising(error))
     assert [("mine", "unreadable message", type(error).__name__)] == letters(world)
     assert ["acknowledged"] == message.ends
+
+
+class FakeRequest:
+    """What celery has made of a message."""
+
+    def __init__(self, message: FakeMessage) -> None:
+        self.id = "mine"
+        self._message = message
+
+    def reject(self, *, requeue: bool) -> None:
+        self._message.reject_log_error(requeue=requeue)
+
+
+@pytest.fixture
+def ready(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The requests whose place in the worker was given back."""
+    found: list[object] = []
+    monkeypatch.setattr("worker.consumer.task_ready", found.append)
+    return found
+
+
+def a_strategy(request: FakeRequest, error: BaseException | None) -> Callable[..., object]:
+    """celery's, with a pool that takes the job, or raises the error."""
+
+    def take(*arguments: object) -> None:
+        [callback(request) for callback in cast("list[Any]", arguments[-1])]
+        if error:
+            raise error
+
+    return take
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), AttributeError("grow"), MemoryError(), KeyError("a")]
+)
+def test_a_job_that_the_pool_cannot_take_goes_back_and_is_counted(
+    world: World, ready: list[object], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr("worker.pulse._refusals", 0)
+    message = FakeMessage(message_of(world.job(job_id="mine")))
+    request = FakeRequest(message)
+
+    for _ in range(2):
+        handle(message, a_strategy(request, error))
+    assert (["given back"] * 2, [request] * 2, []) == (message.ends, ready, letters(world))
+    assert 2 == pulse.refusals()
+
+    handle(message, a_strategy(request, None))
+    assert (0, 2) == (pulse.refusals(), len(ready))
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(), OperationalError(), TimeoutError()])

@@ -4,10 +4,12 @@ from typing import Any, cast
 
 import pytest
 from celery.app.amqp import Queues
+from celery.concurrency.prefork import TaskPool as ProcessPool
 
 from hmt_pass.job import Lane
 from hmt_pass.queues import work_queues
 from worker.duties import Duties
+from worker.pool import ThreadPool
 
 QUEUES = [lane.queue for lane in Lane]
 
@@ -17,7 +19,8 @@ def celery_worker(only: Collection[str] = (), without: Collection[str] = ()) -> 
     queues = Queues(work_queues("redis://"), create_missing=False)
     queues.select(only)
     queues.deselect(without)
-    return SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)))
+    app = SimpleNamespace(amqp=SimpleNamespace(queues=queues))
+    return SimpleNamespace(app=app, autoscale=None, pool_cls=ThreadPool)
 
 
 @pytest.fixture
@@ -48,3 +51,12 @@ def test_the_heartbeat_knows_the_lanes_that_the_worker_was_started_for(
     worker = celery_worker(**options)
     Duties(cast("Any", worker)).start(worker)
     assert expected == lanes
+
+
+def test_a_worker_of_threads_refuses_to_be_scaled_and_one_of_processes_does_not() -> None:
+    worker = celery_worker()
+    worker.autoscale = [8, 2]
+    with pytest.raises(SystemExit, match="HMT_PASS_CONCURRENCY; or add `-P processes`"):
+        Duties(worker)
+    worker.pool_cls = ProcessPool
+    Duties(worker)

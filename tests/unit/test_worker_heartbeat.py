@@ -8,7 +8,7 @@ from fakes import World, message_of
 from hmt_pass import keys
 from hmt_pass.job import Lane
 from worker import pulse
-from worker.heartbeat import DEAF_AFTER_S, EXIT_CODE, OVERDUE_SLACK_S, Heartbeat
+from worker.heartbeat import DEAF_AFTER_S, EXIT_CODE, OVERDUE_SLACK_S, REFUSALS_IN_A_ROW, Heartbeat
 
 
 class Time:
@@ -186,4 +186,18 @@ def test_a_worker_of_one_lane_is_not_deaf_to_the_other(
     deaf_for(Heartbeat(world.services, [other]), time, DEAF_AFTER_S + 1)
     assert [] == signals
     deaf_for(Heartbeat(world.services, [lane]), time, DEAF_AFTER_S + 1)
+    assert [signal.SIGTERM] == signals
+
+
+def test_a_worker_whose_pool_takes_no_jobs_ends_once(
+    heartbeat: Heartbeat, signals: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.pulse._refusals", 0)
+    for _ in range(REFUSALS_IN_A_ROW - 1):
+        pulse.refused()
+    heartbeat.beat()
+    assert [] == signals
+    pulse.refused()
+    for _ in range(2):
+        heartbeat.beat()
     assert [signal.SIGTERM] == signals

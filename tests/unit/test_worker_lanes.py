@@ -65,3 +65,15 @@ def test_jobs_in_hand_are_begun_in_the_same_order() -> None:
     assert ["interactive"] * 7 + ["bulk"] == [lane for lane, _ in begun[:8]]
     assert list(range(20)) == [number for lane, number in begun if lane == "bulk"]
     assert list(range(20)) == [number for lane, number in begun if lane == "interactive"]
+
+
+def test_a_job_that_is_taken_back_is_not_begun_and_leaves_no_turn_behind() -> None:
+    turns, begun = LaneTurns(), list[str]()
+    taken_back = partial(begun.append, "taken back")
+    turns.put(Lane.BULK, taken_back)
+    turns.put(Lane.BULK, partial(begun.append, "begun"))
+    assert turns.take_back(Lane.BULK, taken_back)
+    assert not turns.take_back(Lane.BULK, taken_back)
+    for _ in range(2):
+        turns.take_one()
+    assert ["begun"] == begun

@@ -199,3 +199,30 @@ def test_a_warm_shutdown_waits_for_a_call_that_is_under_way(pool: ThreadPool, wo
     pool.on_apply(lambda: Event().wait(0.1) or (FAILED, RETVAL, RUNTIME), (), {}, callback=request.on_success)
     pool.on_stop()
     assert (["acknowledged"], []) == (request.ends, ends)
+
+
+class NoMoreThreadsError(RuntimeError):
+    """What `Thread.start` raises."""
+
+
+def exhausted(pool: ThreadPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the machine gives the pool no more threads."""
+    monkeypatch.setattr("threading.Thread.start", raising_always(NoMoreThreadsError("can't start new thread")))
+    pool.executor._max_workers += 1  # noqa: SLF001  so that it tries
+
+
+def test_a_job_for_which_there_is_no_thread_is_refused_and_never_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, called, may_end = ThreadPool(1), [], Event()
+    pool.on_apply(lambda: may_end.wait(5) or (FAILED, RETVAL, RUNTIME), (), {}, callback=None)
+    with monkeypatch.context() as poor:
+        exhausted(pool, poor)
+        with pytest.raises(NoMoreThreadsError):
+            pool.on_apply(lambda: called.append("refused"), (), {}, callback=FakeRequest(world.job()).on_success)
+    may_end.set()
+
+    later = FakeRequest(world.job())
+    run(pool, later, lambda: called.append("taken") or (FAILED, RETVAL, RUNTIME))
+    pool.on_stop()
+    assert (["taken"], ["acknowledged"]) == (called, later.ends)

@@ -45,3 +45,8 @@ def test_what_lets_celery_drop_or_hold_a_job_is_ignored() -> None:
     state.revoked.add("mine")
     assert (None, None, False) == (request.expires, request.eta, request.revoked())
     state.revoked.pop_value("mine")
+
+
+@pytest.mark.parametrize("limits", [[1, 1], 5, "soon", [1, 2, 3]])
+def test_a_message_sets_no_limit_of_time_for_its_job(limits: object) -> None:
+    assert (None, None) == request_of(BODY, timelimit=limits).time_limits
