@@ -13,11 +13,17 @@ from typing import Any
 from billiard.common import terminate_handler_fired  # type: ignore[attr-defined]  # the stubs are older
 from celery.signals import task_postrun, task_prerun
 
+from worker import stacks
+
 COLD_SIGNAL = signal.SIGHUP  # ends a job in which SIGTERM is ignored; the second one of SIGQUIT would dump the memory
 
 
 def begin() -> None:
-    """From now on jobs run in this process, each shielded from SIGTERM. Between two of them it ends as ever."""
+    """From now on jobs run in this process, each shielded from SIGTERM. Between two of them it ends as ever.
+
+    SIGUSR1, at which billiard would end it too, is ignored until the first of them and answered from then on.
+    """
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # billiard sets its handlers after this, where none is ignored
     task_prerun.connect(_shield)
     task_postrun.connect(_unshield)
 
@@ -30,6 +36,7 @@ def is_told_to_end() -> bool:
 def _shield(**_: Any) -> None:  # noqa: ANN401  signal arguments
     _handler()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    stacks.answer_sigusr1()
 
 
 def _unshield(**_: Any) -> None:  # noqa: ANN401  signal arguments

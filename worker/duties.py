@@ -8,7 +8,7 @@ from celery.signals import worker_process_init, worker_shutdown
 from celery.worker import WorkController
 
 from hmt_pass.job import Lane
-from worker import children
+from worker import children, stacks
 from worker.heartbeat import Heartbeat
 from worker.housekeeping import Housekeeping
 from worker.metrics import process
@@ -35,6 +35,7 @@ class Duties(bootsteps.StartStopStep):
 
     def start(self, worker: WorkController) -> None:
         """Called once, before anything is consumed."""
+        stacks.answer_sigusr1()
         heartbeat = Heartbeat(services(), lanes_of(worker))
         heartbeat.start()
         Housekeeping(services()).start()

@@ -8,15 +8,13 @@ stack in the log. Whatever starts workers starts a new one.
 
 import os
 import signal
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection
 
 from hmt_pass.errors import StoreError
 from hmt_pass.job import Lane
-from worker import beats, children, pulse
+from worker import beats, children, pulse, stacks
 from worker.observe import log
 from worker.services import Services
 
@@ -93,7 +91,7 @@ class Heartbeat:
 
     def _end(self, reason: str, jobs: list[str] | None = None) -> None:
         """Ask for a warm shutdown: what runs well may finish. A child has nothing but the job that is stuck."""
-        log.critical("worker.ends", reason=reason, jobs=jobs or [], stacks=_stacks())
+        log.critical("worker.ends", reason=reason, jobs=jobs or [], stacks=stacks.of_all_threads())
         self._ending_since = time.monotonic()
         os.kill(os.getpid(), signal.SIGTERM if self._lanes else children.COLD_SIGNAL)
 
@@ -113,12 +111,3 @@ def _is_done(duty: Callable[[], object]) -> bool:
     except StoreError as error:
         log.warning("heartbeat.missed", reason=str(error))
         return False
-
-
-def _stacks() -> dict[str, str]:
-    """Where every thread is: file, line and function, no values."""
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    return {
-        names.get(ident, str(ident)): "".join(traceback.format_stack(frame))
-        for ident, frame in sys._current_frames().items()  # noqa: SLF001  documented, for debuggers
-    }

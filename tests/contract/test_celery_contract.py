@@ -77,7 +77,7 @@ def test_what_is_overridden_or_called_takes_the_same_arguments(function: Callabl
         (Request.execute_using_pool, "callback=self.on_success"),
         (TaskPool.on_stop, "self.executor.shutdown(cancel_futures=True)"),
         (pool_base.BasePool.start, "self.on_start()"),
-        (worker_app.Worker.on_start, "self.install_platform_tweaks(self)"),  # the handler of SIGQUIT, before the pool's
+        (worker_app.Worker.on_start, "self.install_platform_tweaks(self)"),  # SIGQUIT and SIGUSR1, before ours
         (loops.asynloop, "state.maybe_shutdown()"),  # how the pool's own is heard
         (maybe_shutdown, "raise WorkerTerminate(should_terminate)"),
         (WorkController.start, "except WorkerTerminate:\n            self.terminate()"),
@@ -90,7 +90,7 @@ def test_what_is_overridden_or_called_takes_the_same_arguments(function: Callabl
         (kombu.Consumer.consuming_from, "name in self._active_tags"),
         (billiard.pool.Pool._create_worker_process, "w.index = i"),  # the place of a child's heartbeats
         (billiard.pool.Worker.workloop, "if terminate_handler_fired():"),  # a lost child's job, no result
-        (reset_signals, "_should_override_term_signal(sig, signal.getsignal(num))"),  # after our `begin`
+        (reset_signals, "_should_override_term_signal(sig, signal.getsignal(num))"),  # after our `begin`; SIG_IGN stays
         (Request.on_failure, "self.task.reject_on_worker_lost and is_worker_lost"),  # and its message goes back
     ],
     ids=lambda value: getattr(value, "__qualname__", None),

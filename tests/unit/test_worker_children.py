@@ -23,6 +23,7 @@ def ended() -> Iterator[list[int]]:
     """This process as a child, and how often SIGTERM would have ended it."""
     times: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: times.append(number))
+    answered_before = signal.getsignal(signal.SIGUSR1)
     receivers = (list(task_prerun.receivers), list(task_postrun.receivers))
     children._handler.cache_clear()  # noqa: SLF001  one process's
     children.begin()
@@ -30,6 +31,7 @@ def ended() -> Iterator[list[int]]:
     task_prerun.receivers, task_postrun.receivers = receivers
     children._handler.cache_clear()  # noqa: SLF001  the same
     signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGUSR1, answered_before)
 
 
 def test_a_job_is_shielded_from_sigterm_and_an_idle_child_is_not(ended: list[int]) -> None:
@@ -40,6 +42,20 @@ def test_a_job_is_shielded_from_sigterm_and_an_idle_child_is_not(ended: list[int
         task_postrun.send(sender=None, task_id="a")
         os.kill(os.getpid(), signal.SIGTERM)
         assert times + 1 == len(ended)
+
+
+def test_a_child_ignores_sigusr1_until_it_can_say_where_its_threads_are(
+    ended: list[int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    secret = "欧阳试样"
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert not capfd.readouterr().err
+    task_prerun.send(sender=None, task_id="a")
+    os.kill(os.getpid(), signal.SIGUSR1)
+    said = capfd.readouterr().err
+    assert (True, False) == ("Thread MainThread (most recent call last)" in said, secret in said)
+    task_postrun.send(sender=None, task_id="a")
+    assert [] == ended
 
 
 @pytest.mark.parametrize("error", [SystemExit(-241), ValueError("raised by a clean-up on the way out")])

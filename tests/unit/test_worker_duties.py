@@ -30,6 +30,7 @@ def lanes(monkeypatch: pytest.MonkeyPatch) -> list[Lane]:
     idle = SimpleNamespace(start=lambda: None)
     monkeypatch.setattr("worker.duties.services", lambda: None)
     monkeypatch.setattr("worker.duties.Heartbeat", lambda _, lanes: told.extend(lanes) or idle)
+    monkeypatch.setattr("worker.duties.stacks", SimpleNamespace(answer_sigusr1=lambda: None))
     monkeypatch.setattr("worker.duties.Housekeeping", lambda _: idle)
     monkeypatch.setattr("worker.duties.process", SimpleNamespace(serve=lambda *_: None))
     return told
