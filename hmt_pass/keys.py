@@ -66,6 +66,11 @@ def claim(job_id: str) -> str:
     return f"hmt_pass:job:{job_id}:claim"
 
 
+def sign_of_life(process: str) -> str:
+    """String with expiry: the process renewed its claims a moment ago."""
+    return f"hmt_pass:claims:life:{process}"
+
+
 def attempts(job_id: str) -> str:
     """Hash: attempt number -> its record as JSON."""
     return f"hmt_pass:job:{job_id}:attempts"

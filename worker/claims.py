@@ -95,7 +95,7 @@ class Claims:
         Raises HeldError, TurnError when there is too much to do already, SnoozedError while another has it,
         JobConflictError, PoisonError after MAX_DEATHS workers.
         """
-        token = secrets.token_hex(8)
+        token = f"{self._leases.process}.{secrets.token_hex(8)}"
         answer = self._claim(keys=_claim_keys(job), args=self._claim_arguments(job, token))
         match answer:
             case ["held"]:
@@ -119,7 +119,8 @@ class Claims:
     def _claim_arguments(self, job: Job, token: str) -> list[str | int]:
         what: list[str | int] = [str(job.image), int(job.flag), job.etag or "", str(job.lane), job.job_id]
         who: list[str | int] = [token, self._leases.lease_ms, now(), self._worker]
-        return [*who, *what, SUSPECT_FROM, MAX_DEATHS, self._process, self._limits.utc_offset_s]
+        fleet: list[str | int] = [self._process, self._limits.utc_offset_s, keys.sign_of_life("%s")]
+        return [*who, *what, SUSPECT_FROM, MAX_DEATHS, *fleet]
 
     def drop_receipt(self, job_id: str) -> None:
         """Let go of a reply that was paid for another photo under the same job id."""
@@ -300,4 +301,4 @@ def _flat(fields: Mapping[str, str]) -> list[str]:
 def _claim_keys(job: Job) -> list[str]:
     own = [keys.job(job.job_id), keys.claim(job.job_id), keys.attempts(job.job_id), keys.receipt(job.job_id)]
     fleet = [keys.HOLD, keys.RATE, keys.open_jobs(job.lane), keys.FRONTIER, keys.SUSPECT]
-    return [*own, *fleet, keys.SPEND, keys.TALLY, keys.LEDGER]
+    return [*own, *fleet, keys.SPEND, keys.TALLY, keys.LEDGER, keys.CLAIMS_STEADY]

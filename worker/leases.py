@@ -1,8 +1,13 @@
 """The claims that this process holds, renewed together by worker.heartbeat: they end soon after the process does.
 
 A job that makes no progress for longer than all its time limits together is overdue: its claim is renewed no more.
+
+With each renewal the process shows a sign of life under the name that its tokens begin with. The sign is over before
+any claim that was last renewed with it: a job left `running` without either had its process die. So a process with an
+overdue job shows none; that job would hang one worker after another.
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +31,7 @@ class Leases:
     def __init__(
         self, store: Store, lease_s: float, deadline_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.process = secrets.token_hex(8)
         self.lease_ms = int(lease_s * 1000)
         self._grace_s = lease_s / 2
         self._deadline_s = deadline_s
@@ -33,6 +39,7 @@ class Leases:
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
         self._to_release: dict[str, _Held] = {}
+        self._store = store
         self._renew = store.register_script(scripts.RENEW)
         self._beat = store.register_script(scripts.BEAT)
         self._release = store.register_script(scripts.RELEASE)
@@ -73,10 +80,13 @@ class Leases:
             live = {
                 token: [keys.job(held.job_id), *held.names] for token, held in self._held.items() if held.since > oldest
             }
+            overdue = len(self._held) - len(live)
         for token, held in unsaid.items():
             self._say(token, held)
         for token, names in live.items():
             self._renew(keys=names, args=[token, self.lease_ms, keys.SUSPECT])
+        if not overdue:
+            self._store.set(keys.sign_of_life(self.process), 1, px=self.lease_ms * 3 // 4)
         self._beat(keys=[keys.CLAIMS_STEADY], args=[self._grace_s])
 
     def overdue(self, slack_s: float = 0.0) -> list[str]:
@@ -91,6 +101,6 @@ class Leases:
             return len(self._held)
 
     def _say(self, token: str, held: _Held) -> None:
-        self._release(keys=[keys.job(held.job_id), *held.names], args=[token, keys.claim(held.job_id)])
+        self._release(keys=[keys.job(held.job_id), *held.names], args=[token])
         with self._lock:
             self._to_release.pop(token, None)

@@ -1,8 +1,9 @@
 """The job that kills its worker: counted on the job id, because a redelivered message looks new to celery.
 
-A worker that finds a job still `running` whose claim has lapsed counts one death. Of a process that died, every job
-in flight is suspected, the guilty one and up to 31 neighbours; so from the second death on suspects run one at a time
-in the whole fleet, and only the guilty one reaches the third.
+A worker that finds a job still `running`, whose claim has lapsed and whose process shows no sign of life, counts one
+death; none when a paid reply waits to be stored. Of a process that died, every job in flight is suspected, the guilty
+one and up to 31 neighbours; so from the second death on suspects run one at a time in the whole fleet, and only the
+guilty one reaches the third.
 """
 
 from hmt_pass.errors import StoreError

@@ -6,15 +6,18 @@ Kept to the commands of Redis 6.2. worker.claims says what each is for, hmt_pass
 from worker.call_scripts import BOOKS, LIMITS, NOW
 from worker.steady import STEADY
 
+# A job left `running` by a process that has shown no sign of life since is a death, unless its reply is paid for.
+# While the fleet cannot renew, the living show no signs either: then whoever asks waits until they have had time to.
 CLAIM = (
     NOW
+    + STEADY
     + LIMITS
     + BOOKS
     + """
-local job, claim, attempts, receipt, hold, rate, open, frontier, suspect, spend, tally, ledger = unpack(KEYS)
+local job, claim, attempts, receipt, hold, rate, open, frontier, suspect, spend, tally, ledger, steady = unpack(KEYS)
 local token, lease_ms, moment, worker, image, flag, etag, lane, job_id, suspect_from, max_deaths = unpack(ARGV, 1, 11)
-local process, offset_s = ARGV[12], tonumber(ARGV[13])
-local known = redis.call('HMGET', job, 'image', 'hmt_flag', 'attempts', 'state', 'etag', 'deaths')
+local process, offset_s, life = ARGV[12], tonumber(ARGV[13]), ARGV[14]
+local known = redis.call('HMGET', job, 'image', 'hmt_flag', 'attempts', 'state', 'etag', 'deaths', 'claimed_by')
 if known[1] and (known[1] ~= image or known[2] ~= flag or (known[5] or etag) ~= etag) then return {'conflict'} end
 if redis.call('EXISTS', hold) == 1 then
     if redis.call('HGET', hold, 'canary') ~= process then return {'held'} end
@@ -23,6 +26,12 @@ else
     if wait_s > 0 then return {'later', math.ceil(wait_s * 1000)} end
 end
 if redis.call('EXISTS', claim) == 1 then return {'claimed', redis.call('PTTL', claim)} end
+local is_paid = redis.call('EXISTS', receipt) == 1
+local last_process = string.match(known[7] or '', '^(.*)%.') or ''
+local is_death = known[4] == 'running' and not is_paid and redis.call('EXISTS', string.format(life, last_process)) == 0
+if is_death and redis.call('EXISTS', steady) == 1 and not is_steady(steady, lease_ms / 2000) then
+    return {'claimed', lease_ms / 2}
+end
 local last = known[3] and redis.call('HGET', attempts, known[3])
 local record = last and cjson.decode(last)
 if record and record.ended_at == cjson.null then
@@ -32,13 +41,13 @@ if record and record.ended_at == cjson.null then
     book(spend, offset_s, tally, ledger, job_id, cjson.encode(record), 'worker died', false, true)
 end
 local state, deaths = known[4], tonumber(known[6] or 0)
-if state == 'running' then deaths = deaths + 1 end
-if deaths >= tonumber(max_deaths) then
+if is_death then deaths = deaths + 1 end
+if not is_paid and deaths >= tonumber(max_deaths) then
     redis.call('HSET', job, 'claimed_by', token)
     return {'poison', deaths}
 end
-if deaths >= tonumber(suspect_from) and not redis.call('SET', suspect, token, 'NX', 'PX', lease_ms) then
-    return {'suspect'}
+if not is_paid and deaths >= tonumber(suspect_from) then
+    if not redis.call('SET', suspect, token, 'NX', 'PX', lease_ms) then return {'suspect'} end
 end
 redis.call('SET', claim, token, 'PX', lease_ms)
 redis.call('HSET', job, 'claimed_by', token)
@@ -162,16 +171,14 @@ if known then return {'known', known} end
 return {redis.call('SET', lease, token, 'NX', 'PX', lease_ms) and 'ours' or 'taken'}
 """
 
+# Whoever claimed last lets go, also when that lease is over: said late, it is still no death.
 RELEASE = """
-local job, token, claim = KEYS[1], ARGV[1], ARGV[2]
+local job, token = KEYS[1], ARGV[1]
 for i = 2, #KEYS do
-    if redis.call('GET', KEYS[i]) == token then
-        redis.call('DEL', KEYS[i])
-        if KEYS[i] == claim and redis.call('HGET', job, 'state') == 'running' then
-            redis.call('HSET', job, 'state', 'queued')
-        end
-    end
+    if redis.call('GET', KEYS[i]) == token then redis.call('DEL', KEYS[i]) end
 end
+local known = redis.call('HMGET', job, 'state', 'claimed_by')
+if known[1] == 'running' and known[2] == token then redis.call('HSET', job, 'state', 'queued') end
 """
 
 # A job that has no end yet was moved, or will be in `delay_s`.

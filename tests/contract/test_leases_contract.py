@@ -33,6 +33,11 @@ def claims(store: Store, leases: Leases) -> Claims:
     return Claims(store, leases, Limits(), worker="a-host:1", process="a-host:1")
 
 
+@pytest.fixture
+def other(store: Store) -> Claims:
+    return Claims(store, Leases(store, 30.0, DEADLINE_S), Limits(), worker="b-host:2", process="b-host:2")
+
+
 def lapse(store: Store, *jobs: Job) -> None:
     """What time does to the claims of a worker that died."""
     store.delete(keys.SUSPECT, *(keys.claim(job.job_id) for job in jobs))
@@ -162,6 +167,85 @@ def test_a_worker_that_finds_a_running_job_unclaimed_counts_a_death(store: Store
     lapse(store, JOB)
 
     assert "1" == claims.claim(JOB).fields["deaths"]
+
+
+def test_a_job_whose_claim_was_never_answered_is_no_death_of_a_process_that_lives(
+    store: Store, leases: Leases, claims: Claims, other: Claims
+) -> None:
+    leases.drop(claims.claim(JOB).token)
+    lapse(store, JOB)
+
+    leases.renew()
+
+    assert "deaths" not in other.claim(JOB).fields
+
+
+def test_a_job_that_was_given_up_while_redis_was_away_for_longer_than_its_lease_is_nobodys_death(
+    store: Store, leases: Leases, claims: Claims, other: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = claims.claim(JOB)
+    with monkeypatch.context() as outage:
+        outage.setattr(type(store), "execute_command", _no_answer)
+        with pytest.raises(StoreError):
+            claims.release(claim)
+    lapse(store, JOB)
+
+    leases.renew()
+    store.delete(keys.sign_of_life(leases.process))  # and then it ends, as it should
+
+    assert State.QUEUED == claims.fields("mine")["state"]
+    assert "deaths" not in other.claim(JOB).fields
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_no_death_is_counted_until_those_who_live_have_had_time_to_show_it(
+    store: Store, leases: Leases, claims: Claims, other: Claims, lives: bool
+) -> None:
+    leases.drop(claims.claim(JOB).token)
+    lapse(store, JOB)
+    store.hset(keys.CLAIMS_STEADY, mapping={"beat": store.time()[0] - 60, "since": 1})  # Redis was away for a minute
+    with pytest.raises(SnoozedError, match="claimed by another worker"):
+        other.claim(JOB)
+    Leases(store, 30.0, DEADLINE_S).renew()  # a third worker is the first that hears of Redis again
+    with pytest.raises(SnoozedError, match="claimed by another worker"):
+        other.claim(JOB)
+
+    if lives:
+        leases.renew()
+    store.hset(keys.CLAIMS_STEADY, "since", 1)  # half a lease later
+
+    assert (None if lives else "1") == other.claim(JOB).fields.get("deaths")
+
+
+def test_a_sign_of_life_is_over_before_any_claim_that_was_renewed_with_it(
+    store: Store, leases: Leases, claims: Claims
+) -> None:
+    claims.claim(JOB)
+    leases.renew()
+    assert 0 < store.pttl(keys.sign_of_life(leases.process)) < store.pttl(keys.claim("mine")) - 5_000
+
+
+def test_a_process_with_an_overdue_job_shows_no_sign_of_life(
+    store: Store, leases: Leases, claims: Claims, clock: Clock
+) -> None:
+    claims.claim(JOB)
+    clock.now_s += DEADLINE_S
+    leases.renew()
+    assert not store.exists(keys.sign_of_life(leases.process))
+
+
+@pytest.mark.parametrize("deaths", [0, MAX_DEATHS])
+def test_a_job_whose_reply_is_paid_for_is_finished_however_often_workers_left_it(
+    store: Store, claims: Claims, deaths: int
+) -> None:
+    claims.claim(JOB)
+    store.hset(keys.job("mine"), "deaths", deaths)
+    store.set(keys.receipt("mine"), '{"reply": "paid"}')
+    store.set(keys.SUSPECT, "the token of another suspect")
+    for _ in range(MAX_DEATHS):
+        store.delete(keys.claim("mine"))
+        claim = claims.claim(JOB)
+        assert ({"reply": "paid"}, str(deaths)) == (claim.receipt, claim.fields["deaths"])
 
 
 def test_after_three_deaths_the_job_is_poison(store: Store, claims: Claims) -> None:

@@ -59,8 +59,8 @@ class Node:
 
     @property
     def token(self) -> str:
-        """The token of this delivery's claim."""
-        return f"token-{self.delivery}"
+        """The token of this delivery's claim; each delivery is a process of its own."""
+        return f"token-{self.delivery}.token-{self.delivery}"
 
 
 class Stage:
