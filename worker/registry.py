@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from hmt_pass import keys
+from hmt_pass.errors import InvalidJobError
 from hmt_pass.job import Job, Lane
 from hmt_pass.status import State
 from hmt_pass.store import Store
@@ -131,7 +132,13 @@ class Registry:
             return False
         if moved is None or self.delays.due_at(job_id) or not self._take_up(lane, job_id, moved):
             return False
-        self.queues.publish(TaskMessage.for_job(Job.from_state(job_id, fields)))
+        try:
+            job = Job.from_state(job_id, fields)
+        except InvalidJobError as error:  # somebody has deleted its hash; the round goes on
+            self.store.zrem(keys.open_jobs(lane), job_id)
+            log.error("job.cannot_be_written", job_id=job_id, reason=str(error))
+            return False
+        self.queues.publish(TaskMessage.for_job(job))
         log.error("job.was_lost", job_id=job_id, state=fields["state"], enqueued_at=fields.get("enqueued_at"))
         return True
 

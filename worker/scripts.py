@@ -67,7 +67,8 @@ return {'claimed by us', redis.call('HGETALL', job), redis.call('GET', receipt)}
 """
 )
 
-# `how`: recognized, copied or rejected. What was spared by not calling is counted too.
+# `how`: recognized, copied or rejected. What was spared by not calling is counted too. A job whose hash was deleted in
+# its call has no generation any more, and no other photo for all we know.
 FINISH = (
     NOW
     + BOOKS
@@ -89,7 +90,7 @@ if how == 'copied' or (how == 'rejected' and spent == 0) then
 end
 redis.call('HSET', job, 'attempts_before', calls)
 redis.call('EXPIRE', job, status_ttl_s)
-if (redis.call('HGET', job, 'generation') or '0') ~= generation then
+if (redis.call('HGET', job, 'generation') or generation) ~= generation then
     redis.call('HSET', job, 'state', 'queued')
     redis.call('PERSIST', job)
 else

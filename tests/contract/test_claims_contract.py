@@ -97,6 +97,15 @@ def test_a_job_whose_claim_expired_is_finished_all_the_same(claims: Claims, stor
     assert finish(claims, claim)
 
 
+def test_a_job_whose_hash_is_deleted_in_its_call_has_its_end_all_the_same(claims: Claims, store: Store) -> None:
+    store.hset(keys.job("mine"), "generation", 1)
+    claim = claims.claim(JOB)
+    store.delete(keys.job("mine"))
+    assert finish(claims, claim)
+    assert State.RECOGNIZED == claims.fields("mine")["state"]
+    assert 0 == store.zcard(keys.open_jobs(JOB.lane))
+
+
 def test_a_job_that_another_worker_took_over_is_not_finished(claims: Claims, other: Claims, store: Store) -> None:
     claim = claims.claim(JOB)
     store.delete(keys.claim("mine"))

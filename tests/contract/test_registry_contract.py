@@ -196,6 +196,18 @@ def test_a_job_with_an_end_is_taken_off_the_list(fleet: Fleet) -> None:
     assert ([], 0) == (fleet.reconcile(), fleet.store.zcard(keys.open_jobs(job.lane)))
 
 
+def test_a_job_whose_hash_was_deleted_is_taken_off_the_list_and_the_round_goes_on(fleet: Fleet) -> None:
+    job = fleet.accept("deleted", ago_s=LONG_AGO_S + 10)
+    fleet.accept("lost")
+    fleet.store.delete(keys.job("deleted"))
+    fleet.claims.waits("deleted", State.RETRYING, "not connected")  # what its run left behind
+
+    assert ["lost"] == fleet.reconcile()
+
+    assert ["lost"] == fleet.store.zrange(keys.open_jobs(job.lane), 0, -1)
+    assert ["lost"] == [entry["headers"]["id"] for entry in fleet.written()]
+
+
 def test_every_lane_goes_by_its_own_queue(fleet: Fleet) -> None:
     fleet.accept("lost", lane="bulk")
     fleet.publish(fleet.accept("waits"))
