@@ -14,8 +14,20 @@ local now = time[1] + time[2] / 1000000
 # second. A few refusals are let pass: they may have nothing to do with our rate.
 # After a hold they begin at a 64th of the limit and double every 5 s.
 # `lately`: how many calls were begun and refused in this window of a second and the one before it, and its length.
+# `set_right`: a moment further ahead than it is ever written was written before Redis's clock was set back; it is now.
+# `due` may lie as far ahead as the row is long, and by a few places of the slowest rate.
 LIMITS = """
 local burst_s, horizon_s = 0.05, {interactive = 1, bulk = 0.25}
+local function set_right(rate, limit)
+    local ahead_s = {due = burst_s + horizon_s.interactive + 3 / math.min(limit, 1)}
+    local fields = {'due', 'cut_at', 'ramp_at', 'began_at'}
+    local moments = redis.call('HMGET', rate, unpack(fields))
+    for i, field in ipairs(fields) do
+        if moments[i] and moments[i] - now > (ahead_s[field] or 0) then
+            redis.call('HSET', rate, field, string.format('%.6f', now))
+        end
+    end
+end
 local function allowed(rate, limit)
     local cut, cut_at, ramp_at = unpack(redis.call('HMGET', rate, 'cut', 'cut_at', 'ramp_at'))
     local calls = limit
@@ -96,6 +108,7 @@ end
 
 # A place in the row of calls is kept by `ticket`, the number of cuts when it was given: after a cut it is void.
 # How far ahead a place may be kept differs by lane: so the interactive one goes first when there is too much to do.
+# A call whose end is expected later than any worker expects it began before Redis's clock was set back: not counted.
 BEGIN = (
     NOW
     + LIMITS
@@ -113,7 +126,9 @@ if redis.call('EXISTS', hold) == 1 then
     if canary[1] ~= process or canary[2] then return {'held'} end
     is_canary = true
 end
+set_right(rate, limit)
 redis.call('ZREMRANGEBYSCORE', in_flight, '-inf', now)
+redis.call('ZREMRANGEBYSCORE', in_flight, now + 3 * call_s, '+inf')
 local under_way = redis.call('ZCARD', in_flight)
 for i, period in ipairs(periods(offset_s)) do
     if budgets[i] then
@@ -163,6 +178,7 @@ local job, claim, attempts, receipt, hold, last, released_at, rate, in_flight, s
     unpack(KEYS)
 local token, job_id, number, record, paid, ttl_s, label, failure, verdict = unpack(ARGV, 1, 9)
 local limit, offset_s, hold_after = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+set_right(rate, limit)
 local state, is_ours = redis.call('HGET', job, 'state'), redis.call('GET', claim) == token
 if paid ~= '' and state ~= 'recognized' and state ~= 'rejected' then
     if is_ours then

@@ -116,11 +116,11 @@ class Claims:
             job, token, dict(zip(flat[::2], flat[1::2], strict=True)), json.loads(receipt) if receipt else None
         )
 
-    def _claim_arguments(self, job: Job, token: str) -> list[str | int]:
+    def _claim_arguments(self, job: Job, token: str) -> list[str | int | float]:
         what: list[str | int] = [str(job.image), int(job.flag), job.etag or "", str(job.lane), job.job_id]
         who: list[str | int] = [token, self._leases.lease_ms, now(), self._worker]
-        fleet: list[str | int] = [self._process, self._limits.utc_offset_s, keys.sign_of_life("%s")]
-        return [*who, *what, SUSPECT_FROM, MAX_DEATHS, *fleet]
+        limits = [self._limits.utc_offset_s, self._limits.rate_per_s]
+        return [*who, *what, SUSPECT_FROM, MAX_DEATHS, self._process, *limits, keys.sign_of_life("%s")]
 
     def drop_receipt(self, job_id: str) -> None:
         """Let go of a reply that was paid for another photo under the same job id."""

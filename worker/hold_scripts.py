@@ -19,11 +19,14 @@ return 1
 """
 )
 
-# Whether a canary is due and nobody is at it.
+# Whether a canary is due and nobody is at it. One that is further off than the longest delay was put there
+# before Redis's clock was set back.
 _DUE = """
 local function is_due(hold)
-    local at, canary, lease = unpack(redis.call('HMGET', hold, 'canary_at', 'canary', 'canary_until'))
-    return at and tonumber(at) <= now and (not canary or tonumber(lease) < now)
+    local at, canary, lease, delays = unpack(redis.call('HMGET', hold, 'canary_at', 'canary', 'canary_until', 'delays'))
+    if not at then return false end
+    local wait_s = tonumber(at) - now
+    return (wait_s <= 0 or wait_s > math.max(unpack(cjson.decode(delays)))) and (not canary or tonumber(lease) < now)
 end
 """
 

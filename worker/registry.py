@@ -34,7 +34,7 @@ _LOCK = "return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 o
 
 # The jobs of a lane that were overtaken `grace_s` ago. `is_empty`: nothing waits in its queue. No job while claims may
 # have lapsed that living workers could not renew, nor for half a lease (`steady_s`) after it: nobody seems to have
-# them then.
+# them then. A frontier that lies ahead is from before Redis's clock was set back, and says nothing.
 _OVERTAKEN = (
     NOW
     + STEADY
@@ -43,7 +43,10 @@ local open, frontier, steady = unpack(KEYS)
 local lane, is_empty, grace_s, steady_s, limit = unpack(ARGV)
 if not is_steady(steady, tonumber(steady_s)) then return {} end
 local horizon = now
-if is_empty ~= '1' then horizon = math.min(horizon, tonumber(redis.call('HGET', frontier, lane) or 0)) end
+if is_empty ~= '1' then
+    horizon = tonumber(redis.call('HGET', frontier, lane) or 0)
+    if horizon > now then return {} end
+end
 return redis.call('ZRANGEBYSCORE', open, '-inf', horizon - grace_s, 'LIMIT', 0, limit)
 """
 )

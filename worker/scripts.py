@@ -16,12 +16,13 @@ CLAIM = (
     + """
 local job, claim, attempts, receipt, hold, rate, open, frontier, suspect, spend, tally, ledger, steady = unpack(KEYS)
 local token, lease_ms, moment, worker, image, flag, etag, lane, job_id, suspect_from, max_deaths = unpack(ARGV, 1, 11)
-local process, offset_s, life = ARGV[12], tonumber(ARGV[13]), ARGV[14]
+local process, offset_s, limit, life = ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14]), ARGV[15]
 local known = redis.call('HMGET', job, 'image', 'hmt_flag', 'attempts', 'state', 'etag', 'deaths', 'claimed_by')
 if known[1] and (known[1] ~= image or known[2] ~= flag or (known[5] or etag) ~= etag) then return {'conflict'} end
 if redis.call('EXISTS', hold) == 1 then
     if redis.call('HGET', hold, 'canary') ~= process then return {'held'} end
 else
+    set_right(rate, limit)
     local wait_s = tonumber(redis.call('HGET', rate, 'due') or 0) - now - burst_s - horizon_s[lane]
     if wait_s > 0 then return {'later', math.ceil(wait_s * 1000)} end
 end
@@ -58,7 +59,9 @@ if not (state == 'recognized' or state == 'rejected' or state == 'dead') then
     redis.call('HDEL', job, 'reason')
     redis.call('PERSIST', job)
     local enqueued = redis.call('HSETNX', job, 'moved', 1) == 1 and redis.call('ZSCORE', open, job_id)
-    if enqueued and tonumber(enqueued) > tonumber(redis.call('HGET', frontier, lane) or 0) then
+    local passed = tonumber(redis.call('HGET', frontier, lane) or 0)
+    if passed > now then passed = 0 end
+    if enqueued and tonumber(enqueued) > passed and tonumber(enqueued) <= now then
         redis.call('HSET', frontier, lane, enqueued)
     end
     redis.call('ZADD', open, now, job_id)

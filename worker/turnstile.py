@@ -13,7 +13,8 @@ T = TypeVar("T")
 def in_turn(step: Callable[[], T], patience_s: float, sleep: Callable[[float], None] = time.sleep) -> T:
     """What `step` gives once it no longer raises TurnError, which passes after `patience_s` of waiting.
 
-    Each wait is up to twice as long as asked for, or all who wait would come back at one moment.
+    Each wait is up to twice as long as asked for, or all who wait would come back at one moment; but no longer than
+    what is left of the patience.
     """
     waited_s = 0.0
     while True:
@@ -22,6 +23,6 @@ def in_turn(step: Callable[[], T], patience_s: float, sleep: Callable[[float], N
         except TurnError as busy:
             if waited_s >= patience_s:
                 raise
-            wait_s = busy.delay_s * random.uniform(1, 2)  # noqa: S311  no secret
+            wait_s = min(busy.delay_s * random.uniform(1, 2), patience_s - waited_s)  # noqa: S311  no secret
         sleep(wait_s)
         waited_s += wait_s

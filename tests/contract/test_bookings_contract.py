@@ -169,6 +169,20 @@ def test_nothing_is_restored_until_the_living_have_renewed_for_half_a_lease(stor
     assert 1 == bookings.restore_lapsed()
 
 
+def test_beats_from_before_redis_clock_was_set_back_are_as_good_as_none(store: Store, bookings: Bookings) -> None:
+    leave_a_lapsed_booking(store)
+    now_s = store.time()[0]
+    store.hset(keys.BOOKED_STEADY, "beat", now_s + 3600)
+    assert 0 == bookings.restore_lapsed()
+
+    store.hset(keys.BOOKED_STEADY, "since", now_s + 3600)
+    bookings.renew()
+
+    assert pytest.approx(now_s, abs=5) == float(store.hget(keys.BOOKED_STEADY, "since") or 0)
+    store.hset(keys.BOOKED_STEADY, "since", now_s - LEASE_S)
+    assert 1 == bookings.restore_lapsed()
+
+
 def test_a_fleet_that_begins_restores_nothing_at_once(store: Store) -> None:
     leave_a_lapsed_booking(store)
     first = Bookings(store, LEASE_S, DEADLINE_S)

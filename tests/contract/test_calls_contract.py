@@ -233,10 +233,51 @@ def test_two_workers_share_one_limit(store: Store) -> None:
 def test_a_job_is_not_even_claimed_while_the_row_is_full(store: Store) -> None:
     worker = Caller.on(store, rate_per_s=2)
     begun(worker, 10)
-    store.hset(keys.RATE, "due", time.time() + 60)
+    store.hset(keys.RATE, "due", time.time() + 3)
     with pytest.raises(TurnError) as caught:
         worker.claims.claim(JOB)
-    assert 50 < caught.value.delay_s < 60
+    assert 1 < caught.value.delay_s < 2
+
+
+AN_HOUR_S = 3600  # Redis's clock was so far ahead for a moment
+
+
+def test_a_place_further_ahead_than_the_row_is_long_counts_as_now(store: Store) -> None:
+    worker = Caller.on(store, rate_per_s=10)
+    store.hset(keys.RATE, "due", store.time()[0] + AN_HOUR_S)
+    worker.begin("first")
+    worker.begin("second")
+    assert float(store.hget(keys.RATE, "due") or 0) < store.time()[0] + 2
+
+
+@pytest.mark.parametrize(
+    ("ahead", "gap_s"), [({"cut": 10, "cut_at": 1, "cuts": 1}, 1 / 10), ({"ramp_at": 1}, 64 / 640)], ids=["cut", "ramp"]
+)
+def test_a_cut_or_a_ramp_that_lies_ahead_begins_anew(store: Store, ahead: dict[str, float], gap_s: float) -> None:
+    worker, now_s = Caller.on(store, rate_per_s=640), time.time()
+    moments = dict.fromkeys(ahead.keys() & {"cut_at", "ramp_at"}, now_s + AN_HOUR_S)
+    store.hset(keys.RATE, mapping={**ahead, **moments, "due": now_s + 0.5})
+    worker.begin("one")
+    for name in moments:
+        assert pytest.approx(now_s, abs=5) == float(store.hget(keys.RATE, name) or 0)
+    assert pytest.approx(gap_s, rel=0.2) == float(store.hget(keys.RATE, "due") or 0) - (now_s + 0.5)
+
+
+def test_a_window_of_calls_that_lies_ahead_begins_anew(store: Store) -> None:
+    worker = Caller.on(store)
+    called_lately(store, 10, 1)
+    store.hset(keys.RATE, "began_at", store.time()[0] + AN_HOUR_S)
+    claim, attempt = worker.begin("one")
+    assert float(store.hget(keys.RATE, "began_at") or 0) < store.time()[0] + 1
+    store.hset(keys.RATE, "began_at", store.time()[0] + AN_HOUR_S)
+    worker.end(claim, attempt, "1009")
+    assert float(store.hget(keys.RATE, "began_at") or 0) < store.time()[0] + 1
+
+
+def test_calls_that_began_while_redis_clock_was_ahead_take_no_place(store: Store) -> None:
+    store.zadd(keys.IN_FLIGHT, {"of-the-dead-1": store.time()[0] + AN_HOUR_S})
+    Caller.on(store, max_in_flight=1).begin("mine")
+    assert ["mine-1"] == store.zrange(keys.IN_FLIGHT, 0, -1)
 
 
 def test_so_many_calls_are_under_way_and_no_more(store: Store) -> None:

@@ -56,6 +56,14 @@ def test_a_hold_by_hand_sends_no_canary(one: Caller) -> None:
     assert (False, False) == (one.hold.look().is_due, one.hold.take_canary())
 
 
+def test_a_canary_is_due_that_was_put_off_before_redis_clock_was_set_back(one: Caller, store: Store) -> None:
+    run_dry(one)
+    store.hset(keys.HOLD, "canary_at", store.time()[0] + 29)
+    assert not one.hold.look().is_due
+    store.hset(keys.HOLD, "canary_at", store.time()[0] + 3600)
+    assert (True, True) == (one.hold.look().is_due, one.hold.take_canary())
+
+
 def test_one_worker_in_the_fleet_is_the_canary_when_it_is_due(one: Caller, other: Caller) -> None:
     one.hold.open("no money", by="a-host:1", kind=Kind.CODE, code="9980", heals=True)
     assert (False, False) == (one.hold.look().is_due, one.hold.take_canary())

@@ -131,6 +131,24 @@ def test_a_job_that_is_claimed_out_of_turn_makes_nobody_look_overtaken(fleet: Fl
     assert [] == fleet.reconcile()
 
 
+def test_a_frontier_that_lies_ahead_makes_nobody_look_overtaken_and_the_next_claim_sets_it_right(fleet: Fleet) -> None:
+    fleet.accept("lost", ago_s=1000)
+    later = fleet.accept("later", ago_s=500)
+    fleet.publish(later)
+    fleet.publish(fleet.accept("last", ago_s=400))
+    fleet.store.hset(keys.FRONTIER, "interactive", fleet.store.time()[0] + 3600)  # Redis's clock was an hour ahead
+    assert [] == fleet.reconcile()
+
+    fleet.claims.claim(later)
+
+    assert ["lost"] == fleet.reconcile()
+
+
+def test_a_job_that_was_enqueued_while_redis_clock_was_ahead_moves_no_frontier(fleet: Fleet) -> None:
+    fleet.claims.claim(fleet.accept("ahead", ago_s=-3600))
+    assert not fleet.store.exists(keys.FRONTIER)
+
+
 def test_a_job_that_was_just_accepted_is_given_time(fleet: Fleet) -> None:
     fleet.accept("new", ago_s=GRACE_S - 10)
     assert [] == fleet.reconcile()

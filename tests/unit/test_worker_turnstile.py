@@ -34,7 +34,14 @@ def test_patience_has_an_end() -> None:
     waits: list[float] = []
     with pytest.raises(TurnError):
         in_turn(refusing(100), 3.0, waits.append)
-    assert 3.0 <= sum(waits) <= 4.0
+    assert 3.0 == pytest.approx(sum(waits))
+
+
+def test_a_wait_that_is_longer_than_the_patience_is_cut_short() -> None:
+    waits: list[float] = []
+    with pytest.raises(TurnError):
+        in_turn(refusing(100, wait_s=3600.0), 3.0, waits.append)
+    assert [3.0] == waits
 
 
 def test_other_errors_pass() -> None:
