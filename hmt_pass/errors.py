@@ -9,6 +9,7 @@
     ├── ObjectMissingError          S3 does not have the object
     ├── ObjectChangedError          the object is no longer the one that was enqueued
     ├── ObjectDeniedError           S3 does not let us at the object
+    ├── DocumentError               what lies in S3 is no document of ours
     ├── StorageError                S3 did not do what was asked of it; it may the next time
     ├── StoreError                  Redis did not; no state can be written
     ├── NoRoomError                 too many large images are in hand already
@@ -102,6 +103,12 @@ class ObjectDeniedError(HmtPassError):
 
     disposition = Disposition.RETRY
     reason = "object denied"
+
+
+class DocumentError(HmtPassError):
+    """What lies in S3 is too large for a document, or no JSON object. Reading it again would give the same."""
+
+    reason = "no document"
 
 
 class StorageError(HmtPassError):

@@ -22,7 +22,14 @@ from pydantic import SecretStr
 
 from hmt_pass import keys
 from hmt_pass.codes import Code
-from hmt_pass.errors import HmtPassError, ImageRejectedError, ObjectChangedError, ObjectMissingError, StorageError
+from hmt_pass.errors import (
+    DocumentError,
+    HmtPassError,
+    ImageRejectedError,
+    ObjectChangedError,
+    ObjectMissingError,
+    StorageError,
+)
 from hmt_pass.job import ImageRef, Job
 from hmt_pass.permit import Reply
 from hmt_pass.producer import Producer
@@ -51,7 +58,7 @@ from worker.sending import Sender
 from worker.services import Services
 from worker.settings import Settings
 from worker.spend import Spend
-from worker.storage import Photo
+from worker.storage import MAX_DOCUMENT_BYTES, MAX_TEXT_BYTES, Photo, decoded, parsed
 from worker.wanted import Wanted
 
 BUCKET = "photos"
@@ -159,8 +166,11 @@ class FakeStorage:
         self.put(bucket, key, text.encode(errors="backslashreplace"))
         return f"s3://{bucket}/{key}"
 
-    def get_text(self, bucket: str, key: str, max_bytes: int = 64 << 20) -> str:
-        return self.get(ImageRef(bucket, key), max_bytes).body.decode()
+    def get_text(self, bucket: str, key: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
+        body = self.get(ImageRef(bucket, key), sys.maxsize).body
+        if len(body) > max_bytes:
+            raise DocumentError(f"s3://{bucket}/{key}: it is over {max_bytes} bytes")
+        return decoded(body, f"s3://{bucket}/{key}")
 
     def keys(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
         names = sorted(key for held, key in self.objects if held == bucket)
@@ -169,8 +179,9 @@ class FakeStorage:
     def check_image(self, image: ImageRef, etag: str | None = None) -> None:
         self.get(image, sys.maxsize, etag)
 
-    def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
-        return cast("dict[str, Any]", json.loads(self.get(ImageRef.parse(address), max_bytes).body))
+    def get_json(self, address: str, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[str, Any]:
+        image = ImageRef.parse(address)
+        return parsed(self.get_text(image.bucket, image.key, max_bytes), address)
 
     def has_credentials(self) -> bool:
         return self.credentials

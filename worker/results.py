@@ -15,6 +15,7 @@ from hmt_pass import codes
 from hmt_pass.codes import Code
 from hmt_pass.errors import (
     CallError,
+    DocumentError,
     ObjectDeniedError,
     ObjectMissingError,
     StorageError,
@@ -171,7 +172,7 @@ class Ours:
         """Put the result back over what a worker wrote to S3 after it had lost the job; S3 has no claims to ask."""
         result = self._claims.result(self.job.job_id)
         try:
-            if result is None or self._storage.get_json(self._address) == result:
+            if result is None or self._lies_there(result):
                 return
             self._storage.put_json(*self._place, result)
         except (ObjectMissingError, ObjectDeniedError):  # cleaned away on purpose; not ours to look at
@@ -180,6 +181,12 @@ class Ours:
             raise SnoozedError("the result in S3 could not be compared", MEND_AGAIN_S) from None
         if not self._claims.holds(self.claim):  # the result may be another one by now
             raise claim_lost()
+
+    def _lies_there(self, result: Document) -> bool:
+        try:
+            return self._storage.get_json(self._address) == result
+        except DocumentError:
+            return False
 
     def _write_down(self, record: Mapping[str, Any], receipt: Mapping[str, Any] | None, failure: str) -> End:
         """Record the attempt; a receipt is tried for a minute, because losing it is paying twice."""
@@ -238,10 +245,10 @@ class Ours:
         return original if own else documents.copied(self.job, self._photo, original, self._attempts(), now())
 
     def _reading_at(self, address: str, sha256: str) -> Document | None:
-        """The document there, or None: it was removed, or its job has read another photo under the same key since."""
+        """The document there, or None: it was removed or damaged, or its job has read another photo since."""
         try:
             document = self._storage.get_json(address)
-        except ObjectMissingError:
+        except (ObjectMissingError, DocumentError):
             return None
         return document if _is_reading_of(document, sha256, self.job) else None
 
@@ -280,8 +287,10 @@ class Ours:
 
 def _is_reading_of(document: Document, sha256: str, job: Job) -> bool:
     """Whether the document holds the reading of this very content and flag."""
-    what = (document["state"], document["source"].get("sha256"), document["hmt_flag"])
-    return what == (State.RECOGNIZED, sha256, int(job.flag))
+    match document:
+        case {"schema": documents.SCHEMA, "state": State.RECOGNIZED, "source": {"sha256": found}, "hmt_flag": flag}:
+            return bool((found, flag) == (sha256, int(job.flag)))
+    return False
 
 
 def _record(attempt: Attempt, error: CallError | None, started_at: str, started_s: float) -> dict[str, Any]:

@@ -56,10 +56,10 @@ class Settling:
     claim: Claim | None = None
 
     def settle(self, error: HmtPassError, ours: Ours | None = None) -> None:
-        """Do what the error's disposition says; returns when that was the job's end, raises for celery otherwise.
+        """Do what the error's disposition says; returns when the job has its end, raises for celery otherwise.
 
         `ours` is the job once it is claimed. When S3 fails meanwhile the job is retried, when Redis fails the message
-        goes back unacknowledged.
+        goes back unacknowledged. A job that had its end when it was claimed keeps it.
         """
         spans.note(code=_code(error))
         try:
@@ -87,7 +87,7 @@ class Settling:
         except (TaskPredicate, DeadLetteredError, StoreError, SnoozedError):
             raise
         except Exception as failed:  # noqa: BLE001  any bug is a dead letter
-            self.dead_letter(bug(failed))
+            self._dead_letter_unless_ended(bug(failed))
 
     def bury(self, ours: Ours) -> None:
         """Drop the dead letter of a job that died and has come to another end since; again if it was cut short."""
@@ -97,6 +97,9 @@ class Settling:
                 self.services.claims.buried(self.job_id)
 
     def _carry_out(self, error: HmtPassError, ours: Ours | None) -> None:
+        if self._has_its_end and error.disposition in {Disposition.REJECT, Disposition.DEAD_LETTER}:
+            self._leave_the_end(error)
+            return
         if failure := self._one_too_many(error, ours):
             self._hold(error, Kind.FAILURES, f"again and again: {failure}", failure=failure)
         match error.disposition:
@@ -122,12 +125,22 @@ class Settling:
         spans.ended(Disposition.REJECT, state=State.REJECTED, reason=error.reason)
         log.info("job.rejected", code=code, reason=error.reason)
 
-    def retry(self, error: HmtPassError) -> NoReturn:
+    @property
+    def _has_its_end(self) -> bool:
+        return self.claim is not None and self.claim.state.final
+
+    def _leave_the_end(self, error: HmtPassError) -> None:
+        """What goes wrong in looking at a job again is no second end of it."""
+        spans.ended(Disposition.DONE, reason=error.reason)
+        log.error("job.end_stays", reason=error.reason)
+
+    def retry(self, error: HmtPassError) -> None:
         """Try again later, within the policy; exhausted, the job is dead-lettered."""
         failures, age_s = self.services.claims.fail(self.job_id, bounded=error.bounded)
         delay_s = self.services.retry.next_delay(failures, age_s, bounded=error.bounded)
         if delay_s is None:
-            self.dead_letter(error, f"exhausted: {error.reason}")
+            self._dead_letter_unless_ended(error, f"exhausted: {error.reason}")
+            return
         spans.ended(Disposition.RETRY, state=State.RETRYING, reason=error.reason)
         log.warning(
             "job.retrying", reason=error.reason, code=_code(error), failures=failures, delay_s=round(delay_s, 2)
@@ -162,6 +175,12 @@ class Settling:
             return self.services.delayed.set_aside(self.message)
         except StoreError:
             return False
+
+    def _dead_letter_unless_ended(self, error: HmtPassError, reason: str | None = None) -> None:
+        if self._has_its_end:
+            self._leave_the_end(error)
+        else:
+            self.dead_letter(error, reason)
 
     def dead_letter(self, error: HmtPassError, reason: str | None = None) -> NoReturn:
         """Put the dead letter, and open the hold first when the code speaks of the account."""

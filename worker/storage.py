@@ -6,7 +6,6 @@ One client for all threads of a process: boto3's clients are thread-safe, and on
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -22,6 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from hmt_pass.codes import Code
 from hmt_pass.errors import (
+    DocumentError,
     HmtPassError,
     ImageRejectedError,
     ObjectChangedError,
@@ -40,6 +40,10 @@ CONNECT_TIMEOUT_S = 3.0
 TRIES = 2  # a second try inside boto3 for a lost connection; everything longer is a retry of the job
 CHUNK_BYTES = 1 << 20
 PRESIGNED_FOR_S = 300
+# A reply of client.MAX_REPLY_BYTES takes up to five times as much in its document (1e15 is written out), and may leave
+# its code and request_id in each of eight attempts.
+MAX_DOCUMENT_BYTES = 16 << 20
+MAX_TEXT_BYTES = 64 << 20
 # Each byte of a photo is in memory up to three times while it is read, repaired and sent (measured).
 MAX_BYTES_IN_HAND = 128 << 20
 
@@ -104,7 +108,9 @@ class Storage:
             ObjectMissingError, ObjectDeniedError, ObjectChangedError, StorageError: S3 did not give it.
 
         """
-        with self._opened(image, max_bytes, etag) as answer:
+        with self._opened(image, etag) as answer:
+            if answer["ContentLength"] > max_bytes:
+                raise ImageRejectedError(Code.IMAGE_TOO_LARGE, f"the object is over {max_bytes} bytes")
             place = self._room.take(answer["ContentLength"], self._timeout_s)
             try:
                 photo = self._photo(image, answer)
@@ -121,11 +127,14 @@ class Storage:
                 "get_object", Params=_request(image, None), ExpiresIn=PRESIGNED_FOR_S
             )
 
-    def get_text(self, bucket: str, key: str, max_bytes: int = 64 << 20) -> str:
-        """Read a text back. Raises like `get`."""
+    def get_text(self, bucket: str, key: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
+        """Read a text back. Raises like `get`, but DocumentError when it is larger or no UTF-8."""
         image = ImageRef(bucket, key)
-        with self._opened(image, max_bytes, None) as answer:
-            return self._photo(image, answer).body.decode()
+        with self._opened(image, None) as answer:
+            if answer["ContentLength"] > max_bytes:
+                raise DocumentError(f"{image}: it is over {max_bytes} bytes")
+            body = self._photo(image, answer).body
+        return decoded(body, str(image))
 
     def keys(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
         """The keys under a prefix, in order, beginning after one. Raises ObjectDeniedError and StorageError."""
@@ -138,10 +147,12 @@ class Storage:
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
         """Write a document, replacing what was there; returns its s3:// address.
 
+        In one line: what is nested 900 deep would be indented to 500 times its size.
+
         Raises ObjectDeniedError and StorageError; a bucket that does not exist is the latter, because a result that was
         paid for waits until somebody has created it.
         """
-        return self._put(bucket, key, json.dumps(document, ensure_ascii=False, indent=1), "application/json")
+        return self._put(bucket, key, json.dumps(document, ensure_ascii=False), "application/json")
 
     def put_lines(self, bucket: str, key: str, text: str) -> str:
         """The same for JSON lines."""
@@ -156,15 +167,13 @@ class Storage:
             if not image.version_id:
                 raise
             # A HEAD is answered without words, and a version id that S3 never gave looks like any bad request.
-            with self._opened(image, sys.maxsize, etag):
+            with self._opened(image, etag):
                 pass
 
-    def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
-        """Read a document back from its s3:// address. Raises like `get`."""
+    def get_json(self, address: str, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[str, Any]:
+        """Read a document back from its s3:// address. Raises like `get_text`, and DocumentError for anything else."""
         image = ImageRef.parse(address)
-        with self._opened(image, max_bytes, None) as answer:
-            document: dict[str, Any] = json.loads(self._photo(image, answer).body)
-        return document
+        return parsed(self.get_text(image.bucket, image.key, max_bytes), address)
 
     def has_credentials(self) -> bool:
         """Whether boto3's credential chain finds any."""
@@ -190,13 +199,11 @@ class Storage:
         return address
 
     @contextmanager
-    def _opened(self, image: ImageRef, max_bytes: int, etag: str | None) -> Iterator["GetObjectOutputTypeDef"]:
+    def _opened(self, image: ImageRef, etag: str | None) -> Iterator["GetObjectOutputTypeDef"]:
         """S3's answer, its body yet to be read."""
         with _translated(str(image)):
             answer = self._client.get_object(**_request(image, etag))
             with closing(answer["Body"]):
-                if answer["ContentLength"] > max_bytes:
-                    raise ImageRejectedError(Code.IMAGE_TOO_LARGE, f"the object is over {max_bytes} bytes")
                 yield answer
 
     def _photo(self, image: ImageRef, answer: "GetObjectOutputTypeDef") -> Photo:
@@ -215,6 +222,25 @@ class Storage:
         if sum(map(len, chunks)) != length:
             raise StorageError(f"{address}: came in part only")
         return b"".join(chunks)
+
+
+def decoded(body: bytes, address: str) -> str:
+    """The text that the bytes are. Raises DocumentError, which names their `address`."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise DocumentError(f"{address}: it is no UTF-8") from None
+
+
+def parsed(text: str, address: str) -> dict[str, Any]:
+    """The document that the text is. Raises DocumentError, which names its `address`."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DocumentError(f"{address}: it is no JSON") from None
+    if not isinstance(document, dict):
+        raise DocumentError(f"{address}: it is no JSON object")
+    return document
 
 
 def _request(image: ImageRef, etag: str | None) -> "GetObjectRequestTypeDef":

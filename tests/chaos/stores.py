@@ -89,7 +89,7 @@ def _etags(s3: S3Server) -> dict[str, str]:
 
 
 def _etag(document: Mapping[str, Any]) -> str:
-    body = json.dumps(document, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
+    body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 

@@ -13,7 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from fakes import S3, VERSIONED
 
+from hmt_pass.client import MAX_REPLY_BYTES
 from hmt_pass.errors import (
+    DocumentError,
     HmtPassError,
     ImageRejectedError,
     NoRoomError,
@@ -22,9 +24,11 @@ from hmt_pass.errors import (
     ObjectMissingError,
     StorageError,
 )
-from hmt_pass.job import ImageRef
+from hmt_pass.job import ImageRef, Job
+from hmt_pass.permit import Reply
 from hmt_pass.room import Room
 from local.s3 import BUCKET, S3Server
+from worker import documents
 from worker.storage import Storage
 
 KEYS = [
@@ -65,6 +69,44 @@ def test_a_document_replaces_the_one_before(s3_side: S3) -> None:
     s3_side.storage.put_json(BUCKET, "hmt-pass/a.json", {"run": 1})
     address = s3_side.storage.put_json(BUCKET, "hmt-pass/a.json", {"run": 2})
     assert {"run": 2} == s3_side.storage.get_json(address)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b" " * 101, "over 100 bytes"),
+        (b"\xff\xfe", "no UTF-8"),
+        ('{"a": 1}'.encode("utf-16"), "no UTF-8"),
+        (b"<html>", "no JSON"),
+        (b"", "no JSON"),
+        (b"[" * 100, "no JSON"),
+        (b"[]", "no JSON object"),
+    ],
+)
+def test_what_is_no_document_is_said_to_be_none(s3_side: S3, body: bytes, problem: str) -> None:
+    s3_side.upload(BUCKET, "damaged.json", body)
+    with pytest.raises(DocumentError, match=rf"damaged\.json: .*{problem}"):
+        s3_side.storage.get_json(f"s3://{BUCKET}/damaged.json", max_bytes=100)
+
+
+LARGEST = {
+    "numbers that are written out": b"[" + b"1e15," * 199_900 + b"1]",
+    "nested": b"[" * 400 + b"1," * 499_000 + b"1" + b"]" * 400,
+    "what Python escapes": '["{}"]'.format("\x7f" * 999_500).encode(),
+}
+
+
+@pytest.mark.parametrize("body", LARGEST.values(), ids=LARGEST)
+def test_the_largest_answer_that_the_client_takes_is_read_back_with_its_attempts(s3_side: S3, body: bytes) -> None:
+    answer = b'{"code": "0000", "data": {"nameChn": %s, "more": %s}}'
+    sides = answer % (body, b"1"), answer % (b"1", body)
+    attempts = [{"attempt": number, "request_id": "1" * MAX_REPLY_BYTES} for number in range(8)]
+    for text in sides:
+        assert 0.99 * MAX_REPLY_BYTES < len(text) <= MAX_REPLY_BYTES
+        job = Job.create(f"s3://{BUCKET}/a.jpg")
+        document = documents.recognized(job, {}, Reply.from_wire(json.loads(text)), attempts, "now")
+        address = s3_side.storage.put_json(BUCKET, "largest.json", document)
+        assert document == s3_side.storage.get_json(address)
 
 
 def test_a_photo_that_still_has_its_etag_is_read_and_one_that_has_not_is_refused(s3_side: S3) -> None:

@@ -17,7 +17,7 @@ from hmt_pass.errors import HmtPassError, StorageError, StoreError, UnansweredEr
 from hmt_pass.job import ImageRef
 from hmt_pass.permit import Reply
 from hmt_pass.store import Store
-from worker.storage import Photo
+from worker.storage import MAX_DOCUMENT_BYTES, Photo
 
 
 class Stopped(BaseException):
@@ -121,7 +121,7 @@ class SteppedStorage(FakeStorage):
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
         return self._step("S3 put the result", lambda: self._below.put_json(bucket, key, document))
 
-    def get_json(self, address: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
+    def get_json(self, address: str, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[str, Any]:
         return self._step("S3 get a result", lambda: self._below.get_json(address, max_bytes))
 
     def _step(self, label: str, perform: Callable[[], Any]) -> Any:  # noqa: ANN401  whatever S3 answers

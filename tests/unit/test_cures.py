@@ -9,7 +9,7 @@ from worker import outcomes
 from worker.rabbitmq.received import DELIVERED_TOO_OFTEN
 
 DEAD = [code for code in Code if code.disposition is Disposition.DEAD_LETTER]
-NEVER_OF_A_JOB = {"error", "settings", "not enqueued"}
+NEVER_OF_A_JOB = {"error", "settings", "not enqueued", "no document"}
 
 
 def reasons() -> set[str]:

@@ -2,17 +2,27 @@
 
 import json
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fakes import BUCKET, World, jpeg, reply
 
 from hmt_pass import keys
-from hmt_pass.errors import ObjectDeniedError, StorageError, StoreError, UnansweredError
+from hmt_pass.codes import Code
+from hmt_pass.errors import (
+    DocumentError,
+    ImageRejectedError,
+    ObjectDeniedError,
+    StorageError,
+    StoreError,
+    UnansweredError,
+)
 from hmt_pass.job import Job
 from hmt_pass.permit import Flag, Reply
 from hmt_pass.status import State
 from worker.calls import Calls, End
+from worker.storage import MAX_DOCUMENT_BYTES
 
 
 @pytest.fixture
@@ -200,6 +210,69 @@ def test_content_whose_result_was_cleaned_away_is_read_again(world: World) -> No
     world.run(one)
     del world.storage.objects[BUCKET, f"hmt-pass/{one.job_id}.json"]
     assert ("done", 2) == (world.run(two).end, world.client.charges)
+
+
+NO_DOCUMENTS = [b"<html>not json</html>", b"\xff\xfe", b"[]", b"{}", b"[" * 100_000, b" " * (MAX_DOCUMENT_BYTES + 1)]
+
+
+def damage(world: World, job: Job, body: bytes) -> None:
+    """What somebody else has written over the result in S3."""
+    world.storage.put(BUCKET, f"hmt-pass/{job.job_id}.json", body)
+
+
+@pytest.mark.parametrize("body", NO_DOCUMENTS, ids=lambda body: repr(body[:6]))
+def test_a_result_that_was_damaged_in_s3_is_put_right_and_the_end_stays(world: World, body: bytes) -> None:
+    job = world.job()
+    world.run(job)
+    expected = world.stored(job)
+    damage(world, job, body)
+    assert ("done", State.RECOGNIZED) == (world.run(job).end, world.status(job).state)
+    assert (expected, 0, 1) == (world.stored(job), world.services.dead_letters.count(), world.client.charges)
+
+
+@pytest.mark.parametrize("body", NO_DOCUMENTS, ids=lambda body: repr(body[:6]))
+def test_content_whose_result_was_damaged_is_read_again(world: World, body: bytes) -> None:
+    one, two = world.job(key="1.jpg"), world.job(key="2.jpg")
+    world.run(one)
+    damage(world, one, body)
+    assert ("done", State.RECOGNIZED) == (world.run(two).end, world.status(two).state)
+
+
+@pytest.mark.parametrize(
+    "error", [ImageRejectedError(Code.IMAGE_TOO_LARGE, "too large"), KeyError("a bug"), DocumentError()]
+)
+@pytest.mark.parametrize("end", ["0000", "1004", "1001"])
+def test_whatever_goes_wrong_with_a_job_that_has_its_end_the_end_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch, end: str, error: Exception
+) -> None:
+    job = world.job()
+    world.script(reply(end))
+    world.run(job)
+    before = world.status(job), world.services.dead_letters.find(job.job_id)
+
+    def broken(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("worker.results.Ours._mend", broken)
+    heard: list[str] = []
+    monkeypatch.setattr("worker.settling.log", SimpleNamespace(error=lambda event, **_: heard.append(event)))
+    assert "done" == world.run(job).end
+    assert before == (world.status(job), world.services.dead_letters.find(job.job_id))
+    assert "job.end_stays" == heard[-1]
+
+
+def test_a_failure_that_is_tried_again_too_often_leaves_the_end_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.job()
+    world.run(job)
+
+    def broken(_: object) -> None:
+        raise ObjectDeniedError("denied")
+
+    monkeypatch.setattr("worker.results.Ours._mend", broken)
+    assert {"delayed", "done"} == {world.run(job).end for _ in range(10)}
+    assert (State.RECOGNIZED, 0) == (world.status(job).state, world.services.dead_letters.count())
 
 
 def test_a_rejection_is_not_copied(world: World) -> None:
