@@ -86,6 +86,8 @@ class Claims:
         self._write = store.register_script(scripts.WRITE)
         self._finish = store.register_script(scripts.FINISH)
         self._revive = store.register_script(scripts.REVIVE)
+        self._unrevive = store.register_script(scripts.UNREVIVE)
+        self._expire = store.register_script(scripts.EXPIRE)
         self._look = store.register_script(scripts.LOOK)
         self._moved = store.register_script(scripts.MOVED)
 
@@ -223,15 +225,18 @@ class Claims:
         if not self._write(keys=names, args=[token, job_id, *_flat(fields)]):
             raise claim_lost()
 
-    def expire(self, job_ids: Iterable[str], ttl_s: int) -> None:
-        """Let the states of jobs go after `ttl_s`, and a receipt at once: nobody will ask for it again."""
+    def drop(self, job_ids: Iterable[str], ttl_s: int) -> int:
+        """Let the states of jobs without a dead letter go after `ttl_s`, and receipts at once: nobody will ask again.
+
+        What a redrive has revived and not moved is dead again. Returns how many jobs go on: enqueued or claimed since.
+        """
+        dropped = list(job_ids)
+        self.unrevive(dropped)
         with self._store.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.srem(keys.DEAD_JOBS, job_id)
-                pipe.delete(keys.receipt(job_id))
-                pipe.expire(keys.job(job_id), ttl_s)
-                pipe.expire(keys.attempts(job_id), ttl_s)
-            pipe.execute()
+            for job_id in dropped:
+                names = [keys.job(job_id), keys.attempts(job_id), keys.receipt(job_id), keys.DEAD_JOBS]
+                self._expire(keys=names, args=[job_id, ttl_s], client=pipe)
+            return pipe.execute().count(0)
 
     def revive(self, job_ids: Iterable[str], by: str, name: str) -> None:
         """Give dead jobs a new budget before their messages are redriven; attempts go on counting.
@@ -242,6 +247,14 @@ class Claims:
         with self._store.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 self._revive(keys=[keys.job(job_id), keys.DEAD_JOBS, *_OPEN], args=[job_id, redrive], client=pipe)
+            pipe.execute()
+
+    def unrevive(self, job_ids: Iterable[str]) -> None:
+        """Take `revive` back: the jobs are dead again, but those that were claimed or enqueued since."""
+        with self._store.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                names = [keys.job(job_id), keys.claim(job_id), keys.DEAD_JOBS, *_OPEN]
+                self._unrevive(keys=names, args=[job_id], client=pipe)
             pipe.execute()
 
     def holds(self, claim: Claim) -> bool:

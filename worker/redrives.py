@@ -120,9 +120,12 @@ class Redrives:
         return [self.find(str(name)) for name in self._store.zrange(keys.REDRIVES, 0, -1)]
 
     def next(self, name: str, count: int) -> list[LetterId]:
-        """At most `count` letters that are still to be moved, oldest first."""
-        pairs: Any = self._store.zrange(keys.redrive(name), 0, count - 1, withscores=True)
-        return letter_ids(pairs)
+        """At most `count` letters that are still to be moved, oldest first; none once the redrive is called off."""
+        with self._store.pipeline() as pipe:
+            pipe.hexists(keys.redrive_facts(name), "called_off_at")
+            pipe.zrange(keys.redrive(name), 0, count - 1, withscores=True)
+            is_called_off, pairs = pipe.execute()
+        return [] if is_called_off else letter_ids(pairs)
 
     def skip(self, name: str, letters: Iterable[LetterId]) -> None:
         """Take letters out of a redrive that are not there to be moved."""
@@ -133,14 +136,19 @@ class Redrives:
                 pipe.hincrby(keys.redrive_facts(name), "skipped", len(job_ids))
                 pipe.execute()
 
-    def call_off(self, name: str) -> int:
-        """Have nothing more of a redrive moved, by a run under way neither; returns how many letters stay dead."""
-        left = self.find(name).left
-        with self._store.pipeline() as pipe:
-            pipe.hset(keys.redrive_facts(name), "called_off_at", now())
-            pipe.delete(keys.redrive(name))
-            pipe.execute()
-        return left
+    def call_off(self, name: str) -> None:
+        """Have a run under way end, and none begin again. Raises RedriveError when there is no such redrive."""
+        self.find(name)
+        self._store.hsetnx(keys.redrive_facts(name), "called_off_at", now())
+
+    def left(self, name: str) -> list[LetterId]:
+        """All letters that were not moved, oldest first."""
+        pairs: Any = self._store.zrange(keys.redrive(name), 0, -1, withscores=True)
+        return letter_ids(pairs)
+
+    def forget_left(self, name: str) -> None:
+        """Have nothing left of a redrive."""
+        self._store.delete(keys.redrive(name))
 
     def begin(self, name: str) -> str | None:
         """Begin a run, one at a time in the fleet; returns its token, None while another runs."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hmt_pass.errors import StoreError
-from worker.dead_letter_index import CHUNK
+from worker.dead_letter_index import CHUNK, chunks
 from worker.letters import LetterId
 from worker.redrives import Redrives
 from worker.services import Services
@@ -50,6 +50,22 @@ class Redriving:
         with suppress(StoreError):  # what was asked for is done; housekeeping tidies too
             self._letters.keep_in_step()
         return moved
+
+    def call_off(self, name: str) -> int:
+        """Move nothing more of a redrive, by a run under way neither; returns how many letters stay.
+
+        What a run that was killed has revived is dead again. Cut short, it is to be called off once more.
+        """
+        self._redrives.call_off(name)
+        while self._redrives.find(name).running:
+            self._sleep(ASK_AGAIN_S)
+        stay = 0
+        for chunk in chunks(self._redrives.left(name), CHUNK):
+            found = [letter.job_id for letter, put in zip(chunk, self._letters.puts(chunk), strict=True) if put]
+            self._services.claims.unrevive(found)
+            stay += len(found)
+        self._redrives.forget_left(name)
+        return stay
 
     def _begin(self, name: str) -> str:
         token = self._redrives.begin(name)

@@ -51,7 +51,7 @@ class Retention:
         if not puts or not self._is_archived(puts):
             return 0
         dropped = self._letters.discard_all(letter for letter, _ in puts)
-        self._services.claims.expire(dropped, self._services.settings.status_ttl_s)
+        self._services.claims.drop(dropped, self._services.settings.status_ttl_s)
         return len(dropped)
 
     def _is_archived(self, puts: Sequence[tuple[LetterId, Put]]) -> bool:

@@ -56,7 +56,7 @@ if not (state == 'recognized' or state == 'rejected' or state == 'dead') then
     redis.call('HSET', job, 'image', image, 'hmt_flag', flag, 'lane', lane, 'state', 'running', 'started_at', moment,
         'worker', worker)
     if deaths > 0 then redis.call('HSET', job, 'deaths', deaths) end
-    redis.call('HDEL', job, 'reason')
+    redis.call('HDEL', job, 'reason', 'revived')
     redis.call('PERSIST', job)
     local enqueued = redis.call('HSETNX', job, 'moved', 1) == 1 and redis.call('ZSCORE', open, job_id)
     local passed = tonumber(redis.call('HGET', frontier, lane) or 0)
@@ -129,17 +129,21 @@ end
 return 1
 """
 
-# `redrive` is who moves the job back, when and under which name; the last 20 of them are kept.
+# `redrive` is who moves the job back, when and under which name; the last 20 of them are kept. `revived` is there until
+# the job is claimed: what UNREVIVE needs.
 REVIVE = """
 local job, dead, interactive, bulk = unpack(KEYS)
 local job_id, redrive = unpack(ARGV)
 if redis.call('HGET', job, 'state') ~= 'dead' then return end
 local attempts = redis.call('HGET', job, 'attempts')
+local died = redis.call('HMGET', job, 'enqueues', 'reason', 'finished_at')
+local revived = {enqueues = died[1] or '0', reason = died[2] or '', finished_at = died[3] or ''}
 local redrives = cjson.decode(redis.call('HGET', job, 'redrives') or '[]')
 table.insert(redrives, cjson.decode(redrive))
 if #redrives > 20 then table.remove(redrives, 1) end
 redis.call('SREM', dead, job_id)
-redis.call('HSET', job, 'state', 'queued', 'attempts_before', attempts or 0, 'redrives', cjson.encode(redrives))
+redis.call('HSET', job, 'state', 'queued', 'attempts_before', attempts or 0, 'redrives', cjson.encode(redrives),
+    'revived', cjson.encode(revived))
 redis.call('HINCRBY', job, 'redriven', 1)
 redis.call('HDEL', job, 'reason', 'snoozes', 'failures', 'outages', 'first_failure_at', 'possibly_charged', 'deaths',
     'moved', 'finished_at')
@@ -147,6 +151,34 @@ redis.call('PERSIST', job)
 local time = redis.call('TIME')
 local open = redis.call('HGET', job, 'lane') == 'bulk' and bulk or interactive
 redis.call('ZADD', open, time[1] + time[2] / 1000000, job_id)
+"""
+
+# Only what nobody has claimed or enqueued since is dead again. A message of it that lies somewhere finds that end.
+UNREVIVE = """
+local job, claim, dead, open, other_open = unpack(KEYS)
+local job_id = ARGV[1]
+local known = redis.call('HMGET', job, 'state', 'revived', 'enqueues')
+if known[1] ~= 'queued' or not known[2] or redis.call('EXISTS', claim) == 1 then return end
+local revived = cjson.decode(known[2])
+if revived.enqueues ~= (known[3] or '0') then return end
+redis.call('HSET', job, 'state', 'dead', 'reason', revived.reason, 'finished_at', revived.finished_at)
+redis.call('HDEL', job, 'revived')
+redis.call('ZREM', open, job_id)
+redis.call('ZREM', other_open, job_id)
+redis.call('SADD', dead, job_id)
+"""
+
+# A job that is to run, or runs, keeps all it has, a reply that was paid for above all; then the answer is 0.
+EXPIRE = """
+local job, attempts, receipt, dead = unpack(KEYS)
+local job_id, ttl_s = unpack(ARGV)
+redis.call('SREM', dead, job_id)
+local state = redis.call('HGET', job, 'state')
+if state == 'queued' or state == 'running' or state == 'retrying' then return 0 end
+redis.call('DEL', receipt)
+redis.call('EXPIRE', job, ttl_s)
+redis.call('EXPIRE', attempts, ttl_s)
+return 1
 """
 
 # A lease that lapsed while Redis was away, and that nobody has taken since, is ours again: the job still runs here. Not

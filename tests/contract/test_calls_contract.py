@@ -170,7 +170,7 @@ def test_a_dead_job_comes_back_with_a_new_budget_and_its_attempts(one: Caller, s
     one.claims.died("mine", "exhausted: not connected")
     one.claims.release(claim)
     assert State.DEAD is State(one.claims.fields("mine")["state"])
-    one.claims.expire(["mine"], 60)
+    one.claims.drop(["mine"], 60)
     one.claims.revive(["mine"], by="ann", name="june-outage")
     again = one.claims.claim(JOB)
     assert (0, "1", "1") == (again.attempts, again.fields["attempts"], again.fields["redriven"])
@@ -181,9 +181,17 @@ def test_a_dead_job_comes_back_with_a_new_budget_and_its_attempts(one: Caller, s
 def test_the_state_of_a_discarded_job_goes_in_the_end(one: Caller, store: Store) -> None:
     claim, attempt = one.begin()
     one.end(claim, attempt, receipt=PAID)
-    one.claims.expire(["mine"], 60)
+    one.claims.died("mine", "exhausted: storage unavailable")
+    assert 0 == one.claims.drop(["mine"], 60)
     assert [60, 60] == [store.ttl(keys.job("mine")), store.ttl(keys.attempts("mine"))]
     assert not store.exists(keys.receipt("mine"))
+
+
+def test_a_job_that_is_under_way_loses_nothing_by_a_discard_not_even_its_receipt(one: Caller, store: Store) -> None:
+    claim, attempt = one.begin()
+    one.end(claim, attempt, receipt=PAID)
+    assert 1 == one.claims.drop(["mine"], 60)
+    assert (-1, True) == (store.ttl(keys.job("mine")), bool(store.exists(keys.receipt("mine"))))
 
 
 # --- the turn

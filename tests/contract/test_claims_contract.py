@@ -196,3 +196,28 @@ def test_a_job_that_is_not_dead_is_not_revived(claims: Claims) -> None:
     claims.claim(JOB)
     claims.revive(["mine"], by="ann", name="june-outage")
     assert ("running", None) == (claims.fields("mine")["state"], claims.fields("mine").get("redriven"))
+
+
+def test_a_job_that_was_revived_and_not_claimed_can_be_dead_again_as_it_was(claims: Claims, store: Store) -> None:
+    claims.release(claims.claim(JOB))
+    claims.died("mine", "a reason")
+    before = claims.fields("mine")
+    claims.revive(["mine"], by="ann", name="june-outage")
+    assert 1 == store.zcard(keys.open_jobs(JOB.lane))
+    claims.unrevive(["mine"])
+    after = claims.fields("mine")
+    assert [before[name] for name in ("state", "reason", "finished_at")] == [
+        after[name] for name in ("state", "reason", "finished_at")
+    ]
+    assert (0, True) == (store.zcard(keys.open_jobs(JOB.lane)), bool(store.sismember(keys.DEAD_JOBS, "mine")))
+
+
+def test_a_job_that_was_claimed_since_it_was_revived_lives_on(claims: Claims) -> None:
+    claims.died("mine", "a reason")
+    claims.revive(["mine"], by="ann", name="june-outage")
+    claim = claims.claim(JOB)
+    claims.unrevive(["mine"])
+    assert "running" == claims.fields("mine")["state"]
+    claims.release(claim)
+    claims.unrevive(["mine"])
+    assert "queued" == claims.fields("mine")["state"]

@@ -7,7 +7,7 @@ import celery
 from system import System
 
 from hmt_pass import keys
-from hmt_pass.job import DEAD_LETTER_QUEUE
+from hmt_pass.job import DEAD_LETTER_QUEUE, Lane
 from hmt_pass.status import State
 from local.process import clean_environment
 from local.services import CHECKOUT
@@ -54,6 +54,36 @@ def test_a_redrive_that_is_killed_moves_each_planned_job_once_while_others_die(s
     assert sorted(late) == sorted(message.headers["id"] for message in system.broker.look(DEAD_LETTER_QUEUE))
     assert DEAD_LETTER_QUEUE in queues_as_flower_asks_for_them(system)
     assert worker.running
+
+
+# A redrive that is killed once the jobs are queued again, before a message is moved.
+KILLED = """
+import os
+from worker.__main__ import main
+from worker.dead_letters import DeadLetters
+from worker.rabbitmq.dead_letters import RabbitDeadLetters
+for letters in (DeadLetters, RabbitDeadLetters):
+    letters.redrive = lambda *_: os.kill(os.getpid(), 9)
+main(["dead-letters", "redrive", "june-outage"])
+"""
+
+
+def test_what_a_redrive_that_was_killed_between_state_and_message_left_stays_dead(system: System) -> None:
+    system.worker(visibility_timeout_s=3)
+    job_ids = die(system, "planned", 0, 4)
+    calls = len(system.books.lines)
+    system.command("dead-letters", "plan", "--name", "june-outage")
+    environment = {**clean_environment(), **system.environment}
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=CHECKOUT, env=environment, check=False)
+    assert (-9, {State.QUEUED}) == (killed.returncode, {system.producer.status(one).state for one in job_ids})
+
+    discarded = system.command("dead-letters", "discard", "--job", job_ids[0], "--job", job_ids[1], "--yes")
+    called_off = system.command("dead-letters", "redrive", "june-outage", "--abort")
+    assert ({"discarded": 2, "going_on": 0}, 2) == (discarded, called_off["left"])
+    assert {State.DEAD} == {system.producer.status(job_id).state for job_id in job_ids}
+    assert 0 == sum(int(system.store.zcard(keys.open_jobs(lane))) for lane in Lane)
+    letters = [letter["job_id"] for letter in system.command("dead-letters", "list")]
+    assert (job_ids[2:], calls) == (letters, len(system.books.lines))
 
 
 def queues_as_flower_asks_for_them(system: System) -> set[str]:

@@ -161,9 +161,20 @@ def test_a_discard_asks_first(world: World) -> None:
 def test_a_discard_in_a_script_does_not_ask_and_takes_what_the_filter_leaves(world: World) -> None:
     for name, code in (("one", "1001"), ("two", "1002"), ("three", "1001")):
         die(world, name, code)
-    assert {"discarded": 2} == document("dead-letters", "discard", "--code", "1001", "--yes")
+    assert {"discarded": 2, "going_on": 0} == document("dead-letters", "discard", "--code", "1001", "--yes")
     assert ["two"] == listed()
     assert "1 discarded\n" == call("dead-letters", "discard", "--job", "two", "--yes").output
+
+
+def test_a_job_that_was_enqueued_again_goes_on_when_its_old_dead_letter_is_discarded(world: World) -> None:
+    job = die(world, "one")
+    world.services.claims.revive(["one"], "ann", "june-outage")
+    world.producer.enqueue(str(job.image), job_id="one")
+    lines = call("dead-letters", "discard", "--all", "--yes").output
+    assert ("1 discarded\n1 of their jobs are under way again and go on\n", State.QUEUED) == (
+        lines,
+        world.status(job).state,
+    )
 
 
 @pytest.mark.parametrize("command", ["redrive", "discard"])

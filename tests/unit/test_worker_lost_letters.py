@@ -70,7 +70,7 @@ def test_a_discarded_letter_stays_discarded(world: World) -> None:
     die(world, "kept")
     die(world, "discarded")
     world.services.dead_letters.discard("discarded")
-    world.services.claims.expire(["discarded"], 60)
+    world.services.claims.drop(["discarded"], 60)
     assert [] == write_anew(world)
 
 

@@ -10,7 +10,7 @@ from fakes import World, reply
 
 from hmt_pass import keys
 from hmt_pass.errors import StoreError
-from hmt_pass.job import DEAD_LETTER_QUEUE
+from hmt_pass.job import DEAD_LETTER_QUEUE, Job
 from hmt_pass.status import State
 from worker.redrives import RUN_LEASE_S, Redrives
 from worker.redriving import Redriving
@@ -90,6 +90,33 @@ def test_a_run_that_was_killed_between_state_and_message_is_taken_up(
         world.store.llen(DEAD_LETTER_QUEUE),
         world.fields(job)["redriven"],
     )
+
+
+def test_what_a_killed_run_left_in_two_is_dead_again_once_it_is_called_off(
+    world: World, redrives: Redrives, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [die(world, name) for name in ("one", "two")]
+    plan_all(world, redrives)
+    kill_before_the_move(world, monkeypatch)
+    assert {State.QUEUED} == {world.status(job).state for job in jobs}
+    assert 2 == redriving(world, clock).call_off("june-outage")
+    assert [(State.DEAD, 0)] * 2 == [(world.status(job).state, world.store.zcard(open_jobs(job))) for job in jobs]
+    assert (2, 0) == (world.services.dead_letters.count(), redrives.find("june-outage").left)
+    calls = len(world.client.calls)
+    assert ("done", calls) == (world.run(jobs[0]).end, len(world.client.calls))  # a message of it that RabbitMQ had
+    assert 2 == world.redrive("one", "two")
+
+
+def test_a_call_off_waits_for_the_run_that_it_stops(world: World, redrives: Redrives, clock: Clock) -> None:
+    die(world, "one")
+    plan_all(world, redrives)
+    token = redrives.begin("june-outage") or ""
+
+    def sleep(_: float) -> None:
+        assert ([], 1) == (redrives.next("june-outage", 1), redrives.find("june-outage").left)
+        redrives.end(token)
+
+    assert 1 == Redriving(world.services, "ann", clock=clock, sleep=sleep).call_off("june-outage")
 
 
 def test_a_job_that_died_again_since_the_plan_is_not_redriven_by_whoever_takes_it_up(
@@ -178,6 +205,10 @@ def test_many_letters_are_kept_and_moved_in_their_order(
     assert [2, 2, 1] == moved
     order = [f"job-{number}" for number in range(5)]
     assert order == [id_of(entry) for entry in reversed(world.store.lrange("hmt_pass", 0, -1))]
+
+
+def open_jobs(job: Job) -> str:
+    return keys.open_jobs(job.lane)
 
 
 def id_of(entry: object) -> str:

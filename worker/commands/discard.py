@@ -17,17 +17,18 @@ from worker.wanted import Wanted
 @selecting_some
 @with_json
 def discard(*, yes: bool, wanted: Wanted | None, as_json: bool) -> None:
-    """Drop dead letters for good. The jobs stay `dead` until their state expires."""
+    """Drop dead letters for good. The jobs stay `dead` until their state expires, unless they are under way again."""
     letters = [letter for letter, _ in selected(needed(wanted))]
     if not yes:
         click.confirm(f"discard {len(letters)} dead letters for good?", abort=True, err=True)
-    dropped = 0
+    dropped = going_on = 0
     with progress("discarding", len(letters), as_json=as_json) as move:
         for chunk in chunks(letters, CHUNK):
             job_ids = services().dead_letters.discard_all(chunk)
-            services().claims.expire(job_ids, services().settings.status_ttl_s)
+            going_on += services().claims.drop(job_ids, services().settings.status_ttl_s)
             dropped += len(job_ids)
             move(len(chunk))
     with suppress(StoreError):  # what was asked for is done; housekeeping tidies too
         services().dead_letters.keep_in_step()
-    show({"discarded": dropped}, as_json=as_json, lines=[f"{dropped} discarded"])
+    lines = [f"{dropped} discarded"] + [f"{going_on} of their jobs are under way again and go on"] * bool(going_on)
+    show({"discarded": dropped, "going_on": going_on}, as_json=as_json, lines=lines)

@@ -134,7 +134,7 @@ def _run_lines(after: Redrive, moved: int) -> Iterator[str]:
 def _call_off(name: str | None, *, as_json: bool) -> None:
     if name is None:
         raise click.UsageError("--abort needs the name of a redrive; `dead-letters redrives` lists them")
-    left = Redrives(services().dead_letters.store).call_off(name)
+    left = Redriving(services(), operator()).call_off(name)
     show({"name": name, "left": left}, as_json=as_json, lines=[f"called off; {left} stay dead letters"])
 
 
