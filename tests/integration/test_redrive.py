@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import celery
 from system import System
@@ -84,6 +85,17 @@ def test_what_a_redrive_that_was_killed_between_state_and_message_left_stays_dea
     assert 0 == sum(int(system.store.zcard(keys.open_jobs(lane))) for lane in Lane)
     letters = [letter["job_id"] for letter in system.command("dead-letters", "list")]
     assert (job_ids[2:], calls) == (letters, len(system.books.lines))
+
+
+def test_a_hold_that_cannot_be_told_to_a_full_disk_is_told_to_stderr(system: System) -> None:
+    environment = {**clean_environment(), **system.environment}
+    command = [sys.executable, "-m", "worker", "hold", "set", "--reason", "invoice"]
+    with Path("/dev/full").open("w") as full:
+        outcome = subprocess.run(
+            command, cwd=CHECKOUT, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    expected = "Error: stdout: No space left on device. What the command did: on hold: workers stop within a second\n"
+    assert (1, expected, True) == (outcome.returncode, outcome.stderr, system.command("hold", "status")["on"])
 
 
 def queues_as_flower_asks_for_them(system: System) -> set[str]:

@@ -1,3 +1,5 @@
+import errno
+import os
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -118,6 +120,42 @@ def test_an_outage_is_one_line_and_exit_code_1(world: World, command: tuple[str,
     outcome = call(*command)
     assert (1, "", 1) == (outcome.exit_code, outcome.stdout, len(outcome.stderr.splitlines()))
     assert outcome.stderr.startswith("Error: Redis: ")
+
+
+def full(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("option", ["--json", None])
+@pytest.mark.parametrize(
+    ("command", "did"),
+    [
+        (("dead-letters", "groups"), None),
+        (("dead-letters", "list"), None),
+        (("dead-letters", "export"), None),
+        (("dead-letters", "plan", "--name", "july"), "kept as july"),
+        (("dead-letters", "redrive", "--all", "--yes"), "1 redriven as"),
+        (("dead-letters", "redrive", "june-outage", "--abort"), "called off; 1 stay"),
+        (("dead-letters", "discard", "--all", "--yes"), "1 discarded"),
+        (("hold", "set", "--reason", "r"), "on hold: workers stop"),
+        (("hold", "release"), "was not on hold"),
+        (("hold", "redrive"), "0 redriven"),
+        (("ledger", "--csv"), None),
+    ],
+    ids=str,
+)
+def test_an_output_that_takes_no_more_is_one_line_which_says_what_was_done(
+    world: World, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], did: str | None, option: str | None
+) -> None:
+    die(world, "one")
+    call("dead-letters", "plan", "--name", "june-outage")
+    monkeypatch.setattr("click.echo", lambda *_, err=False, **__: None if err else full())
+    monkeypatch.setattr("csv.DictWriter.writeheader", full)
+    outcome = call(*command, *filter(None, [option]))
+    assert 1 == outcome.exit_code
+    line = outcome.stderr.splitlines()[-1]
+    assert line.startswith("Error: stdout: No space left on device")
+    assert (did is not None, True) == ("What the command did" in line, (did or "") in line)
 
 
 def _wrong() -> NoReturn:

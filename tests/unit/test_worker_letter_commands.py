@@ -1,6 +1,7 @@
 """`dead-letters groups|list|show|export|discard`."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from commands import call, die, document, world_of_commands
 from fakes import World
 
 from hmt_pass import keys
+from hmt_pass.errors import StoreError
 from hmt_pass.status import State
 
 
@@ -146,6 +148,33 @@ def test_an_export_has_a_line_a_letter(world: World, tmp_path: Path) -> None:
     assert ["one", "two"] == [json.loads(line)["job_id"] for line in file.read_text().splitlines()]
     assert f"2 exported to {file}\n" == call("dead-letters", "export", "--file", str(file)).output
     assert 2 == world.services.dead_letters.count()
+
+
+def test_an_export_that_cannot_be_written_says_where_and_leaves_the_last_one(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    die(world, "one")
+    for path, problem in (("/dev/full", "No space left on device"), (tmp_path / "no/x", "No such file or directory")):
+        outcome = call("dead-letters", "export", "--file", str(path))
+        assert (1, f"Error: {path}: {problem}\n") == (outcome.exit_code, outcome.stderr)
+    file = tmp_path / "letters.jsonl"
+    file.write_text("the last one")
+
+    def lost(_: object) -> Iterator[None]:
+        raise StoreError("Redis: no answer")
+        yield
+
+    monkeypatch.setattr(world.services.dead_letters, "select", lost)
+    assert "Error: Redis: no answer\n" == call("dead-letters", "export", "--file", str(file)).stderr
+    assert ("the last one", [file]) == (file.read_text(), list(tmp_path.iterdir()))
+
+
+def test_an_export_through_a_link_leaves_the_link(world: World, tmp_path: Path) -> None:
+    die(world, "one")
+    link, file = tmp_path / "link", tmp_path / "letters.jsonl"
+    link.symlink_to(file)
+    assert 1 == document("dead-letters", "export", "--file", str(link))["exported"]
+    assert (True, 1) == (link.is_symlink(), len(file.read_text().splitlines()))
 
 
 def test_a_discard_asks_first(world: World) -> None:

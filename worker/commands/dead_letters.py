@@ -1,13 +1,14 @@
 """`dead-letters groups|list|show|export`; plan, redrive and discard have files of their own."""
 
 import json
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from worker.commands.discard import discard
-from worker.commands.output import show, show_each, table, with_json
+from worker.commands.output import show, show_done, show_each, table, with_json, written_to
 from worker.commands.redrive import plan, redrive, redrives
 from worker.commands.selection import selected, selecting
 from worker.letter_groups import Group, group
@@ -89,9 +90,29 @@ def export(*, path: Path | None, wanted: Wanted, as_json: bool) -> None:
     if path is None:
         show(None, as_json=False, lines=lines)
         return
+    with written_to(path):
+        count = _write(path, lines)
+    show_done({"exported": count, "file": str(path)}, as_json=as_json, lines=[f"{count} exported to {path}"])
+
+
+def _write(path: Path, lines: Iterable[str]) -> int:
+    """Write the lines in place of what is there once all are written; a device or a pipe gets them at once."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        return _write_to(path, lines)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        count = _write_to(draft, lines)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return count
+
+
+def _write_to(path: Path, lines: Iterable[str]) -> int:
     count = 0
     with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for line in lines:
             file.write(line + "\n")
             count += 1
-    show({"exported": count, "file": str(path)}, as_json=as_json, lines=[f"{count} exported to {path}"])
+    return count

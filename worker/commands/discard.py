@@ -5,7 +5,7 @@ from contextlib import suppress
 import click
 
 from hmt_pass.errors import StoreError
-from worker.commands.output import progress, show, with_json
+from worker.commands.output import progress, show_done, with_json
 from worker.commands.selection import needed, selected, selecting_some
 from worker.dead_letter_index import CHUNK, chunks
 from worker.services import services
@@ -31,4 +31,4 @@ def discard(*, yes: bool, wanted: Wanted | None, as_json: bool) -> None:
     with suppress(StoreError):  # what was asked for is done; housekeeping tidies too
         services().dead_letters.keep_in_step()
     lines = [f"{dropped} discarded"] + [f"{going_on} of their jobs are under way again and go on"] * bool(going_on)
-    show({"discarded": dropped, "going_on": going_on}, as_json=as_json, lines=lines)
+    show_done({"discarded": dropped, "going_on": going_on}, as_json=as_json, lines=lines)

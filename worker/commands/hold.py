@@ -7,7 +7,7 @@ import click
 from hmt_pass import cures
 from worker import incidents
 from worker.commands.operator import operator
-from worker.commands.output import show, table, with_json
+from worker.commands.output import show, show_done, table, with_json
 from worker.hold import HoldInfo, ends
 from worker.services import services
 from worker.why import typed
@@ -38,7 +38,7 @@ def set_(*, reason: str, as_json: bool) -> None:
     """Stop the fleet by hand."""
     opened = services().hold.open(reason, by=operator())
     line = "on hold: workers stop within a second" if opened else "was on hold already; the first reason stays"
-    show({"opened": opened}, as_json=as_json, lines=[line])
+    show_done({"opened": opened}, as_json=as_json, lines=[line])
 
 
 @hold.command()
@@ -53,7 +53,9 @@ def release(*, at_once: bool, redrives: bool, as_json: bool) -> None:
     dead = _dead_of(info)
     lines = ["released: workers consume again within a second" if released else "was not on hold"]
     lines += [f"{moved} redriven"] if redrives else []
-    show({"released": released, "redriven": moved, "dead_of_it": dead}, as_json=as_json, lines=[*lines, *_offer(dead)])
+    show_done(
+        {"released": released, "redriven": moved, "dead_of_it": dead}, as_json=as_json, lines=[*lines, *_offer(dead)]
+    )
 
 
 @hold.command()
@@ -63,7 +65,7 @@ def redrive(*, as_json: bool) -> None:
     if services().hold.is_on():
         raise click.ClickException("the account is on hold: they would wait. `hold release --redrive` does both")
     moved = incidents.redrive(services(), services().hold.last(), operator())
-    show({"redriven": moved}, as_json=as_json, lines=[f"{moved} redriven"])
+    show_done({"redriven": moved}, as_json=as_json, lines=[f"{moved} redriven"])
 
 
 def _readable(info: HoldInfo) -> dict[str, object]:

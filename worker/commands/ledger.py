@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from worker.commands.output import show, table, with_json
+from worker.commands.output import printing, show, table, with_json
 from worker.ledger import Entry
 from worker.services import services
 from worker.spend import Spent
@@ -82,7 +82,9 @@ def _readable(sums: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_csv(entries: Iterable[Entry]) -> None:
-    writer = csv.DictWriter(sys.stdout, [item.name for item in fields(Entry)])
-    writer.writeheader()
-    for entry in entries:
-        writer.writerow(asdict(entry))
+    with printing():
+        writer = csv.DictWriter(sys.stdout, [item.name for item in fields(Entry)])
+        writer.writeheader()
+        for entry in entries:
+            writer.writerow(asdict(entry))
+        sys.stdout.flush()

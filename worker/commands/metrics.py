@@ -7,7 +7,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CollectorRegistry
 
 from worker import observe
-from worker.commands.output import show, with_json
+from worker.commands.output import echo, show, with_json
 from worker.health import unanswered
 from worker.metrics import fleet, server
 from worker.services import services
@@ -25,7 +25,7 @@ def metrics(*, port: int | None, as_json: bool) -> None:
     elif as_json:
         show(_document(registry), as_json=True, lines=[])
     else:
-        click.echo(generate_latest(registry), nl=False)
+        echo(generate_latest(registry), nl=False)
 
 
 def _serve(registry: CollectorRegistry, port: int) -> None:
@@ -34,7 +34,7 @@ def _serve(registry: CollectorRegistry, port: int) -> None:
         server.start(server.app(registry, _report), host, [port])
     except OSError as error:
         raise click.ClickException(f"{host}:{port}: {error.strerror}") from None
-    click.echo(f"http://{host}:{port}/metrics")
+    echo(f"http://{host}:{port}/metrics")
     threading.Event().wait()
 
 

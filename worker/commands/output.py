@@ -1,10 +1,13 @@
 """What every command shares: --json, progress, and errors that say what to do instead of a traceback."""
 
+import errno
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import click
 
@@ -33,10 +36,51 @@ def with_json(command: Command) -> Command:
 def show(document: object, *, as_json: bool, lines: Iterable[str]) -> None:
     """Print the document as JSON, or the lines for a person."""
     if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        echo(json.dumps(document, ensure_ascii=False, indent=1))
         return
     for line in lines:
-        click.echo(line)
+        echo(line)
+
+
+def show_done(document: object, *, as_json: bool, lines: Iterable[str]) -> None:
+    """The same for what a command has changed: if it cannot be printed, the error tells it too."""
+    told = list(lines)
+    try:
+        show(document, as_json=as_json, lines=told)
+    except click.ClickException as error:
+        raise click.ClickException(f"{error.message}. What the command did: {'; '.join(told)}") from None
+
+
+def echo(text: str | bytes, *, nl: bool = True) -> None:
+    """Print to stdout. Raises ClickException when it takes no more."""
+    with printing():
+        click.echo(text, nl=nl)
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """`written_to` stdout. Python would try once more at its end to write what is left, and fail with a traceback."""
+    try:
+        with written_to("stdout"):
+            yield
+    except click.ClickException:
+        with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise
+
+
+@contextmanager
+def written_to(name: object) -> Iterator[None]:
+    """Turn what a full disk, say, answers to a write into a ClickException that names where.
+
+    A reader that has gone, as `head` does, is click's: the command ends quietly.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise click.ClickException(f"{name}: {error.strerror}") from None
 
 
 def show_each(documents: Iterable[object], *, as_json: bool, lines: Iterable[str]) -> None:
@@ -46,9 +90,9 @@ def show_each(documents: Iterable[object], *, as_json: bool, lines: Iterable[str
         return
     separator = "["
     for document in documents:
-        click.echo(f"{separator}{json.dumps(document, ensure_ascii=False, indent=1)}", nl=False)
+        echo(f"{separator}{json.dumps(document, ensure_ascii=False, indent=1)}", nl=False)
         separator = ",\n"
-    click.echo("[]" if separator == "[" else "]")
+    echo("[]" if separator == "[" else "]")
 
 
 @contextmanager

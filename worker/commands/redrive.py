@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from worker.commands.operator import operator
-from worker.commands.output import progress, show, with_json
+from worker.commands.output import progress, show, show_done, with_json
 from worker.commands.selection import needed, selected, selecting, selecting_some
 from worker.plans import Plan, Verdict
 from worker.plans import plan as planned
@@ -32,7 +32,8 @@ def plan(*, name: str | None, checks_sources: bool, wanted: Wanted, as_json: boo
     if name:
         _keep(name, found, wanted)
     hint = [f"kept as {name}: `dead-letters redrive {name}` moves exactly these"] if name else []
-    show({**found.as_dict(), "name": name}, as_json=as_json, lines=[*_plan_lines(found), *hint])
+    tell = show_done if name else show
+    tell({**found.as_dict(), "name": name}, as_json=as_json, lines=[*_plan_lines(found), *hint])
 
 
 @click.command()
@@ -117,7 +118,7 @@ def _run(name: str, rate_per_s: int, *, as_json: bool) -> None:
     after = found.find(name)
     hint = ["on hold: they wait for `python -m worker hold release`"] if services().hold.is_on() else []
     document = {"name": name, "redriven": moved, "skipped": after.skipped, "left": after.left}
-    show(document, as_json=as_json, lines=[*_run_lines(after, moved), *hint])
+    show_done(document, as_json=as_json, lines=[*_run_lines(after, moved), *hint])
 
 
 _WAITS = "waits for another redrive to end; one that was killed is forgotten after 5 s"
@@ -135,7 +136,7 @@ def _call_off(name: str | None, *, as_json: bool) -> None:
     if name is None:
         raise click.UsageError("--abort needs the name of a redrive; `dead-letters redrives` lists them")
     left = Redriving(services(), operator()).call_off(name)
-    show({"name": name, "left": left}, as_json=as_json, lines=[f"called off; {left} stay dead letters"])
+    show_done({"name": name, "left": left}, as_json=as_json, lines=[f"called off; {left} stay dead letters"])
 
 
 def _redrive_line(one: Redrive) -> str:
