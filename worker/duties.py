@@ -18,6 +18,10 @@ NO_AUTOSCALE = (
     "--autoscale cannot change how many threads a worker has. "
     "Leave it out and set HMT_PASS_CONCURRENCY; or add `-P processes`, which it can change"
 )
+NO_TIME_LIMIT = (
+    "--time-limit and --soft-time-limit would cut calls short that may be charged. "
+    "Leave them out and set HMT_PASS_TOTAL_TIMEOUT_S and HMT_PASS_STORAGE_TIMEOUT_S"
+)
 
 
 class Duties(bootsteps.StartStopStep):
@@ -32,6 +36,8 @@ class Duties(bootsteps.StartStopStep):
         super().__init__(worker, **options)
         if worker.autoscale and issubclass(worker.pool_cls, TaskPool):
             raise SystemExit(f"worker: {NO_AUTOSCALE}")
+        if worker.time_limit or worker.soft_time_limit:
+            raise SystemExit(f"worker: {NO_TIME_LIMIT}")
 
     def start(self, worker: WorkController) -> None:
         """Called once, before anything is consumed."""

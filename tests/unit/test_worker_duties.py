@@ -20,7 +20,7 @@ def celery_worker(only: Collection[str] = (), without: Collection[str] = ()) -> 
     queues.select(only)
     queues.deselect(without)
     app = SimpleNamespace(amqp=SimpleNamespace(queues=queues))
-    return SimpleNamespace(app=app, autoscale=None, pool_cls=ThreadPool)
+    return SimpleNamespace(app=app, autoscale=None, pool_cls=ThreadPool, time_limit=None, soft_time_limit=None)
 
 
 @pytest.fixture
@@ -61,3 +61,11 @@ def test_a_worker_of_threads_refuses_to_be_scaled_and_one_of_processes_does_not(
         Duties(worker)
     worker.pool_cls = ProcessPool
     Duties(worker)
+
+
+@pytest.mark.parametrize("name", ["time_limit", "soft_time_limit"])
+def test_a_time_limit_that_would_cut_a_call_short_is_refused(name: str) -> None:
+    worker = celery_worker()
+    setattr(worker, name, 60)
+    with pytest.raises(SystemExit, match="set HMT_PASS_TOTAL_TIMEOUT_S"):
+        Duties(worker)
