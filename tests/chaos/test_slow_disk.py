@@ -31,6 +31,7 @@ def test_a_redis_killed_while_its_disk_is_slow_has_lost_no_job_that_it_took(worl
     assert feeder.errors, "nobody was uploading when it was killed"
 
 
+@pytest.mark.chaos_full
 @pytest.mark.chaos_broker("redis")
 def test_a_redis_that_syncs_once_a_second_loses_jobs_by_such_a_kill(world: World) -> None:
     world.store.config_set("appendfsync", "everysec")

@@ -6,7 +6,6 @@ import sys
 import celery
 import kombu.pools
 import pytest
-from system import System
 
 from hmt_pass.producer import Producer
 from hmt_pass.status import State
@@ -81,10 +80,3 @@ def test_the_option_b_is_refused_when_it_disagrees() -> None:
 def test_flower_with_a_wrong_address_says_so_and_does_not_start() -> None:
     done = celery_command("flower", REDIS_URL="ours")
     assert (1, True) == (done.returncode, "REDIS_URL: must be redis://" in done.stderr)
-
-
-def test_a_worker_runs_in_an_environment_with_another_apps_result_backend(system: System) -> None:
-    system.environment |= {"CELERY_RESULT_BACKEND": "django-db", "CELERY_BROKER_URL": system.broker.url}
-    job_id = system.producer.enqueue(system.upload("photo.png"))
-    system.worker()
-    assert [State.RECOGNIZED] == system.wait(job_id)

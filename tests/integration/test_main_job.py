@@ -120,3 +120,10 @@ def test_no_log_and_no_broker_entry_holds_a_field(system: System) -> None:
     assert 5 == sum("job.finished" in line or "job.dead_lettered" in line for line in system.logs().splitlines())
     for value in (CARD["cardNum"], CARD["nameChn"], CARD["nameEng"], CARD["birthday"], "a-secret-of-nobody"):
         assert value not in text
+
+
+def test_a_worker_runs_in_an_environment_with_another_apps_result_backend(system: System) -> None:
+    system.environment |= {"CELERY_RESULT_BACKEND": "django-db", "CELERY_BROKER_URL": system.broker.url}
+    job_id = system.producer.enqueue(system.upload("photo.png"))
+    system.worker()
+    assert [State.RECOGNIZED] == system.wait(job_id)

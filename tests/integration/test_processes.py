@@ -48,7 +48,13 @@ def test_sigterm_to_every_process_lets_running_jobs_finish(system: System) -> No
     assert (len(job_ids), 0) == (len(system.books.lines), possibly_charged(system, job_ids))
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGQUIT], [signal.SIGINT, signal.SIGINT]], ids=["SIGQUIT", "SIGINT twice"])
+# The broker has no part in which signal it was, so each is tried on one.
+@pytest.mark.parametrize(
+    ("broker", "signals"),
+    [("redis", [signal.SIGQUIT]), ("rabbitmq", [signal.SIGINT, signal.SIGINT])],
+    ids=["SIGQUIT", "SIGINT twice"],
+    indirect=["broker"],
+)
 def test_a_cold_shutdown_waits_for_no_call_and_its_jobs_come_back(
     system: System, signals: list[signal.Signals]
 ) -> None:
@@ -68,7 +74,12 @@ def test_a_cold_shutdown_waits_for_no_call_and_its_jobs_come_back(
     assert CHILDREN == possibly_charged(system, job_ids)
 
 
-@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("broker", "number"),
+    [("redis", signal.SIGQUIT), ("rabbitmq", signal.SIGHUP)],
+    ids=["SIGQUIT", "SIGHUP"],
+    indirect=["broker"],
+)
 def test_the_job_of_a_child_that_a_signal_ends_comes_back_and_is_no_bug(system: System, number: signal.Signals) -> None:
     pid, job_ids = in_calls(system)
     system.books.latency_s = 0
