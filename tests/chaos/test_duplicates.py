@@ -8,6 +8,7 @@ from chaos.world import World
 PROCESSES, TIMES = 5, 10
 
 
+@pytest.mark.chaos_any_broker
 def test_a_job_enqueued_fifty_times_at_once_from_five_processes_costs_one_charge(world: World) -> None:
     world.endpoint.plain(code("0000", 0.3))
     (image,) = world.photos.references(1)
