@@ -108,6 +108,7 @@ end
 
 # A place in the row of calls is kept by `ticket`, the number of cuts when it was given: after a cut it is void.
 # How far ahead a place may be kept differs by lane: so the interactive one goes first when there is too much to do.
+# An attempt without an end is this claim's own, whose first answer was lost: CLAIM has ended any other.
 # A call whose end is expected later than any worker expects it began before Redis's clock was set back: not counted.
 BEGIN = (
     NOW
@@ -120,6 +121,9 @@ local limit, max_in_flight, call_s = tonumber(ARGV[8]), tonumber(ARGV[9]), tonum
 local offset_s, budgets = tonumber(ARGV[11]), cjson.decode(ARGV[12])
 if redis.call('GET', claim) ~= token then return {'lost'} end
 if redis.call('EXISTS', receipt) == 1 then return {'paid'} end
+local last = redis.call('HGET', job, 'attempts')
+local begun = last and redis.call('HGET', attempts, last)
+if begun and cjson.decode(begun).ended_at == cjson.null then return {'go', last} end
 local is_canary = false
 if redis.call('EXISTS', hold) == 1 then
     local canary = redis.call('HMGET', hold, 'canary', 'canary_call')

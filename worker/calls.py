@@ -6,12 +6,14 @@ A call waits for its turn in the fleet here, because limits and hold belong to t
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from hmt_pass import keys
 from hmt_pass.codes import Code
+from hmt_pass.errors import StoreError
 from hmt_pass.store import Store
 from worker import call_scripts
 from worker.claims import NO_END, PAID_MEANWHILE_S, Claim, claim_lost, now
@@ -19,6 +21,7 @@ from worker.leases import Leases
 from worker.limits import Limits
 from worker.outcomes import BudgetSpentError, HeldError, SnoozedError, TurnError
 
+BEGIN_TRIES, BEGIN_PAUSE_S = 4, 0.3
 PATIENCE_S = 3.0  # for a turn; beyond it the thread is worth more than the place
 # Answers that say nothing of what the hold is for: the canary is sent again.
 _INCONCLUSIVE = {Code.RATE_EXCEEDED, Code.SERVER_ERROR, Code.DATA_SERVICE_ERROR}
@@ -72,7 +75,7 @@ class Calls:
         """
         waited_s, ticket = 0.0, ""
         while True:
-            match self._begin(keys=_begin_keys(claim), args=self._begin_arguments(claim, ticket)):
+            match self._answer_of_begin(claim, ticket):
                 case ["go", attempt]:
                     return int(attempt)
                 case ["wait", wait_ms, ticket] if waited_s < PATIENCE_S:
@@ -103,6 +106,14 @@ class Calls:
         what += [limits.rate_per_s, limits.utc_offset_s, limits.hold_after_failures]
         is_ours, event = self._end(keys=_end_keys(claim), args=what)
         return End(bool(is_ours), Event(event))
+
+    def _answer_of_begin(self, claim: Claim, ticket: str) -> Any:  # noqa: ANN401  Redis'
+        """Asked again when no answer comes: it may have been carried out all the same, and is so once."""
+        for _ in range(BEGIN_TRIES - 1):
+            with suppress(StoreError):
+                return self._begin(keys=_begin_keys(claim), args=self._begin_arguments(claim, ticket))
+            self._sleep(BEGIN_PAUSE_S)
+        return self._begin(keys=_begin_keys(claim), args=self._begin_arguments(claim, ticket))
 
     def _begin_arguments(self, claim: Claim, ticket: str) -> list[str | int | float]:
         limits = self._limits

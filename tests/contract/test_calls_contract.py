@@ -7,6 +7,7 @@ import pytest
 from callers import Caller
 
 from hmt_pass import keys
+from hmt_pass.errors import StoreError
 from hmt_pass.job import Job
 from hmt_pass.status import State
 from hmt_pass.store import Store
@@ -45,7 +46,9 @@ def lapse(store: Store) -> None:
 def test_attempts_are_numbered_and_renew_the_claim(one: Caller, store: Store) -> None:
     claim = one.claims.claim(JOB)
     store.pexpire(keys.claim("mine"), 1000)
-    assert [1, 2] == [one.calls.begin(claim), one.calls.begin(claim)]
+    first = one.calls.begin(claim)
+    one.end(claim, first, "1005")
+    assert (1, 2) == (first, one.calls.begin(claim))
     assert store.pttl(keys.claim("mine")) > 25_000
     assert [(1, "mine-1"), (2, "mine-2")] == [
         (attempt["attempt"], attempt["sequence_id"]) for attempt in one.claims.attempts("mine")
@@ -55,7 +58,7 @@ def test_attempts_are_numbered_and_renew_the_claim(one: Caller, store: Store) ->
 def test_attempts_come_in_order_beyond_nine(one: Caller) -> None:
     claim = one.claims.claim(JOB)
     for _ in range(12):
-        one.calls.begin(claim)
+        one.end(claim, one.calls.begin(claim), "1005")
     assert list(range(1, 13)) == [attempt["attempt"] for attempt in one.claims.attempts("mine")]
 
 
@@ -64,6 +67,40 @@ def test_a_lost_claim_makes_no_call(one: Caller, store: Store) -> None:
     lapse(store)
     with pytest.raises(SnoozedError, match="lost"):
         one.calls.begin(claim)
+
+
+def test_a_call_whose_leave_was_given_and_not_heard_is_begun_once(
+    one: Caller, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = one.claims.claim(JOB)
+    run, lost = store.evalsha, ["the first answer", "the second"]
+
+    def unheard(*args: object) -> object:
+        answer = run(*args)
+        if lost:
+            raise StoreError(f"Redis: the connection broke, with {lost.pop()}")
+        return answer
+
+    with monkeypatch.context() as cut:
+        cut.setattr(store, "evalsha", unheard)
+        assert 1 == one.calls.begin(claim)
+    assert ([], 1, 1) == (lost, len(one.claims.attempts("mine")), store.zcard(keys.IN_FLIGHT))
+    assert one.end(claim, 1, receipt=PAID).is_ours
+    assert 0 == claim.possibly_charged
+
+
+def test_a_call_that_redis_gives_no_leave_for_is_asked_for_four_times(
+    one: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = one.claims.claim(JOB)
+
+    def silent(*_: object) -> object:
+        raise StoreError("Redis: no answer")
+
+    monkeypatch.setattr("hmt_pass.store.Store.evalsha", silent)
+    with pytest.raises(StoreError, match="no answer"):
+        one.calls.begin(claim)
+    assert 3 == len(one.waits)
 
 
 def test_nothing_is_claimed_or_called_during_a_hold(one: Caller) -> None:
