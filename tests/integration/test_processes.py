@@ -1,4 +1,7 @@
-"""Workers of processes, `-P processes`, told to end in the middle of calls, as a whole and one by one."""
+"""Workers of processes, `-P processes`, told to end in the middle of calls, as a whole and one by one.
+
+The broker has no part in which signal it was, so each is tried on one.
+"""
 
 import os
 import signal
@@ -35,6 +38,7 @@ def possibly_charged(system: System, job_ids: list[str]) -> int:
     return sum(attempt["possibly_charged"] for job_id in job_ids for attempt in system.stored(job_id)["attempts"])
 
 
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
 def test_sigterm_to_every_process_lets_running_jobs_finish(system: System) -> None:
     pid, job_ids = in_calls(system)
 
@@ -48,7 +52,6 @@ def test_sigterm_to_every_process_lets_running_jobs_finish(system: System) -> No
     assert (len(job_ids), 0) == (len(system.books.lines), possibly_charged(system, job_ids))
 
 
-# The broker has no part in which signal it was, so each is tried on one.
 @pytest.mark.parametrize(
     ("broker", "signals"),
     [("redis", [signal.SIGQUIT]), ("rabbitmq", [signal.SIGINT, signal.SIGINT])],
