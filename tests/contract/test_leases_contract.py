@@ -38,6 +38,15 @@ def other(store: Store) -> Claims:
     return Claims(store, Leases(store, 30.0, DEADLINE_S), Limits(), worker="b-host:2", process="b-host:2")
 
 
+def give_up_unheard(store: Store, claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim the job and give it up while Redis does not answer."""
+    claim = claims.claim(JOB)
+    with monkeypatch.context() as outage:
+        outage.setattr(type(store), "execute_command", _no_answer)
+        with pytest.raises(StoreError):
+            claims.release(claim)
+
+
 def lapse(store: Store, *jobs: Job) -> None:
     """What time does to the claims of a worker that died."""
     store.delete(keys.SUSPECT, *(keys.claim(job.job_id) for job in jobs))
@@ -150,11 +159,7 @@ def test_a_job_that_was_given_up_waits_again_and_is_nobodys_death(store: Store, 
 def test_a_release_that_redis_does_not_hear_is_said_again(
     store: Store, leases: Leases, claims: Claims, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = claims.claim(JOB)
-    with monkeypatch.context() as outage:
-        outage.setattr(type(store), "execute_command", _no_answer)
-        with pytest.raises(StoreError):
-            claims.release(claim)
+    give_up_unheard(store, claims, monkeypatch)
     assert 1 == store.exists(keys.claim("mine"))
 
     leases.renew()
@@ -183,11 +188,7 @@ def test_a_job_whose_claim_was_never_answered_is_no_death_of_a_process_that_live
 def test_a_job_that_was_given_up_while_redis_was_away_for_longer_than_its_lease_is_nobodys_death(
     store: Store, leases: Leases, claims: Claims, other: Claims, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = claims.claim(JOB)
-    with monkeypatch.context() as outage:
-        outage.setattr(type(store), "execute_command", _no_answer)
-        with pytest.raises(StoreError):
-            claims.release(claim)
+    give_up_unheard(store, claims, monkeypatch)
     lapse(store, JOB)
 
     leases.renew()
