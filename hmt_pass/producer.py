@@ -182,9 +182,10 @@ class Producer:
         try:
             self._publish(to_publish)
         except NotEnqueuedError:
-            with suppress(StoreError):
+            with suppress(StoreError), self._store.pipeline(transaction=False) as pipe:
                 for job in to_publish:
-                    self._take_back(keys=_state_keys(job), args=[job.job_id])
+                    self._take_back(keys=_state_keys(job), args=[job.job_id], client=pipe)
+                pipe.execute()
             raise
         conflict = next((job for job, answer in answers if answer == "conflict"), None)
         if conflict:

@@ -147,7 +147,7 @@ class Storage:
     def put_json(self, bucket: str, key: str, document: Mapping[str, Any]) -> str:
         """Write a document, replacing what was there; returns its s3:// address.
 
-        In one line: what is nested 900 deep would be indented to 500 times its size.
+        In one line: indented, a reply nested as deep as the client takes it would be many times its size.
 
         Raises ObjectDeniedError and StorageError; a bucket that does not exist is the latter, because a result that was
         paid for waits until somebody has created it.
