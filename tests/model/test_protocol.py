@@ -3,6 +3,7 @@
 docs/reliability.md explains the model. HMT_PASS_MODEL=wide explores wider bounds, in minutes; -s shows the figures.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -43,11 +44,13 @@ CHOSEN = WIDE if os.environ.get("HMT_PASS_MODEL") == "wide" else QUICK
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet() -> Iterator[None]:
-    """Ten thousand runs would log ten thousand stories."""
-    before = structlog.get_config()["wrapper_class"]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    """Ten thousand runs would log ten thousand stories; the tests after these find a logger that speaks."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False
+    )
     yield
-    structlog.configure(wrapper_class=before)
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="module")
