@@ -20,12 +20,18 @@ def test_the_jobs_of_a_killed_worker_come_back_and_their_calls_are_possibly_char
     job_ids = [system.producer.enqueue(system.upload(f"{n}.png", n)) for n in range(4)]
     system.until(lambda: len(system.books.lines) == 4)
     victim.kill()
+    assert {State.RUNNING} == {system.producer.status(job_id).state for job_id in job_ids}
 
     system.worker(**HASTY)
 
     assert {State.RECOGNIZED} == set(system.wait(*job_ids))
-    assert {"worker died"} == {system.stored(job_id)["attempts"][0]["error"] for job_id in job_ids}
-    assert 8 == len(system.books.lines)
+    for job_id in job_ids:
+        killed, finished = system.stored(job_id)["attempts"]
+        assert ("worker died", True) == (killed["error"], killed["possibly_charged"])
+        assert ("0000", 1) == (finished["code"], finished["charge"])
+        assert 0 == system.store.exists(keys.receipt(job_id))
+    assert 8 == system.books.charges  # the killed calls were charged, and our own books say that they may have been
+    assert [] == system.command("dead-letters", "list")
 
 
 def test_a_lost_connection_runs_no_job_twice(system: System) -> None:
