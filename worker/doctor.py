@@ -17,6 +17,7 @@ from worker.settings import Settings
 OLDEST_REDIS = (6, 2)
 OLDEST_RABBITMQ = (3, 10)
 CLOCK_TOLERANCE_S = 30.0
+FULL_SHARE = 0.9  # of maxmemory
 NO_IMAGE_ID = "0" * 32  # an image that cannot exist: the call is answered 1014 and, as the API text says, not charged
 
 
@@ -85,6 +86,7 @@ def _server(subject: str, store: Store) -> Iterator[Finding]:
     policy = str(info["maxmemory_policy"])
     cure = "set maxmemory-policy noeviction: any other silently deletes queued jobs when memory is short"
     yield Finding(subject, ok=policy == "noeviction", text=f"maxmemory-policy {policy}", cure=cure)
+    yield _memory(subject, info["used_memory"], info["maxmemory"])
     if not info["aof_enabled"]:
         cure = "set appendonly yes: without it a restart loses up to everything"
         yield Finding(subject, ok=False, text="append-only file off", cure=cure)
@@ -93,6 +95,14 @@ def _server(subject: str, store: Store) -> Iterator[Finding]:
     cure = "set appendfsync always: else a job may be answered with an id and be gone when Redis or its machine dies"
     text = f"append-only file on, appendfsync {sync or 'unknown: this Redis refuses CONFIG GET'}"
     yield Finding(subject, ok=sync in {"always", None}, text=text, cure=cure)
+
+
+def _memory(subject: str, used: int, most: int) -> Finding:
+    """A full Redis answers this like every question, and refuses every enqueue and every paid reply."""
+    used_mb, most_mb = round(used / 1e6), round(most / 1e6)
+    text = f"{used_mb} of {most_mb} MB used" if most else f"{used_mb} MB used, maxmemory unlimited"
+    cure = "raise maxmemory: a full Redis takes no job, and workers keep paid replies in memory until it takes them"
+    return Finding(subject, ok=not most or used < most * FULL_SHARE, text=text, cure=cure)
 
 
 def _sync(store: Store) -> str | None:

@@ -11,7 +11,13 @@ from worker.__main__ import main
 from worker.doctor import Finding, examine
 from worker.settings import Settings
 
-HEALTHY: dict[str, Any] = {"redis_version": "7.2.5", "maxmemory_policy": "noeviction", "aof_enabled": 1}
+HEALTHY: dict[str, Any] = {
+    "redis_version": "7.2.5",
+    "maxmemory_policy": "noeviction",
+    "used_memory": 12_000_000,
+    "maxmemory": 256_000_000,
+    "aof_enabled": 1,
+}
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def test_a_healthy_system_has_no_failed_finding() -> None:
     findings = examine()
     assert {} == failed(findings)
     subjects = [finding.subject for finding in findings]
-    assert ["settings", *["redis"] * 3, *["broker"] * 3, "clock", "storage", "archive", "endpoint"] == subjects
+    assert ["settings", *["redis"] * 4, *["broker"] * 4, "clock", "storage", "archive", "endpoint"] == subjects
 
 
 def test_the_endpoint_is_asked_for_an_image_that_cannot_exist_which_is_never_charged(world: World) -> None:
@@ -53,16 +59,25 @@ def test_the_endpoint_is_asked_for_an_image_that_cannot_exist_which_is_never_cha
     [
         ({"redis_version": "5.0.14"}, "answers, version 5.0.14"),
         ({"maxmemory_policy": "allkeys-lru"}, "maxmemory-policy allkeys-lru"),
+        ({"used_memory": 231_000_000}, "231 of 256 MB used"),
         ({"aof_enabled": 0}, "append-only file off"),
     ],
 )
-def test_a_redis_that_would_lose_jobs_is_found(
+def test_a_redis_that_would_lose_or_refuse_jobs_is_found(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], text: str
 ) -> None:
     monkeypatch.setattr("hmt_pass.store.Store.info", lambda _store: {**HEALTHY, **change}, raising=False)
     findings = examine()
     assert {"redis": text, "broker": text} == failed(findings)
     assert all(finding.cure for finding in findings if not finding.ok)
+
+
+@pytest.mark.usefixtures("world")
+def test_a_redis_without_a_limit_is_never_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hmt_pass.store.Store.info", lambda _store: {**HEALTHY, "maxmemory": 0}, raising=False)
+    findings = examine()
+    assert {} == failed(findings)
+    assert "12 MB used, maxmemory unlimited" in {finding.text for finding in findings if finding.subject == "broker"}
 
 
 @pytest.mark.usefixtures("world")
