@@ -53,7 +53,7 @@ def configure(sender: Celery, **_: Any) -> None:  # noqa: ANN401  signal argumen
         task_queues=[*work_queues(environment.broker), *queues_of_flower()],
         task_default_queue=Lane.INTERACTIVE.queue,
         task_create_missing_queues=False,  # a misspelt queue is an error, not a hole
-        # --- pool: a job waits for the network; threads cost 1 MB each where processes cost 70
+        # --- pool: a job waits for the network; docs/decisions.md has what processes cost
         worker_pool="worker.pool:ThreadPool",
         worker_concurrency=environment.concurrency,
         worker_prefetch_multiplier=1,  # what is prefetched waits behind a slow call while other workers idle

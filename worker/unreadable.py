@@ -1,7 +1,7 @@
 """Messages that no task can be run for: each becomes a dead letter with its original bytes, and none stops a worker.
 
-celery deletes most of them, and some end the process or send it into an endless reconnection (BROKER.md's list of 21
-is a test: tests/chaos).
+celery deletes most of them, and some end the process or send it into an endless reconnection:
+tests/chaos/poisons.py has a list.
 """
 
 import hashlib
