@@ -26,18 +26,22 @@ def gather(
     """The facts about the accepted jobs, and about every job that the endpoint was asked for."""
     job_ids = sorted({*accepted, *(call.job_id for call in calls)})
     jobs = dict(zip(job_ids, read_jobs(store, job_ids), strict=True))
-    open_jobs = {job_id for lane in Lane for job_id in store.zrange(f"hmt_pass:open:{lane}", 0, -1)}
     return Facts(
         accepted=accepted,
         jobs=jobs,
         waiting=held.waiting(),
-        open_jobs=frozenset(str(job_id) for job_id in open_jobs),
+        open_jobs=open_jobs(store),
         letters=_letters(held.letters()),
         dead_messages=tuple(message.job_id for message in held.buried()),
         objects=_objects(s3, jobs),
         calls=tuple(calls),
         drained=drained,
     )
+
+
+def open_jobs(store: Store) -> frozenset[str]:
+    """The jobs that have no end yet, those among them too whose enqueue was refused though Redis had heard of it."""
+    return frozenset(str(job_id) for lane in Lane for job_id in store.zrange(keys.open_jobs(lane), 0, -1))
 
 
 def states(store: Store, job_ids: Sequence[str]) -> list[str]:
