@@ -147,7 +147,7 @@ class JobConflictError(HmtPassError):
 
 
 class NotEnqueuedError(HmtPassError):
-    """The broker or Redis did not take the job: it was not accepted, enqueue it again later."""
+    """The broker or Redis did not say that it took the job: it was not accepted, enqueue it again later."""
 
     reason = "not enqueued"
 

@@ -126,7 +126,8 @@ class Producer:
         Raises:
             InvalidJobError: an argument is wrong.
             JobConflictError: `job_id` already stands for another image, etag or flag.
-            NotEnqueuedError: the broker or Redis did not take the job within about 8 s; enqueue it again later.
+            NotEnqueuedError: the broker or Redis did not say within about 8 s that it took the job; enqueue it again
+                later. If it had taken it after all, the job runs all the same, and the two are one.
 
         """
         job = Job.create(image, **options)

@@ -97,7 +97,7 @@ class World:
         return time.monotonic() - started_s
 
     def _let_refused_jobs_end(self) -> None:
-        """Redis may have taken a job whose producer heard nothing of it: it is missed, run and judged like the others."""
+        """Redis may have taken a job whose producer heard nothing of it: a worker misses it, and it is judged too."""
         until(lambda: not open_jobs(self.store) and self.is_drained(), REFUSED_S)
 
     def is_drained(self) -> bool:
