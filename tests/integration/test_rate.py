@@ -1,5 +1,7 @@
 """F14: the limit holds for the fleet, whatever the number of processes, and is used."""
 
+from statistics import median
+
 import pytest
 from system import System
 
@@ -24,9 +26,9 @@ def test_many_processes_keep_one_limit_and_use_it(system: System) -> None:
     assert {State.RECOGNIZED} == set(system.wait(*job_ids, timeout_s=60))
 
     times = [line.at_s for line in system.books.lines]
-    busiest = max(sum(start <= at < start + 1 for at in times) for start in times)
-    assert busiest <= RATE_PER_S * 1.1 + 1  # a call that was late on its way and one that was not
-    assert (JOBS - 1) / (times[-1] - times[0]) > 0.95 * RATE_PER_S
+    seconds = [sum(start <= at < start + 1 for at in times) for start in times if start <= times[-1] - 1]
+    assert max(seconds) <= RATE_PER_S * 1.1 + 1  # a call that was late on its way and one that was not
+    assert median(seconds) >= 0.95 * RATE_PER_S  # not the mean: a machine that stood still for a moment is no answer
     assert JOBS == system.books.charges
 
 
