@@ -15,6 +15,7 @@ from typing import Any, cast
 import fakeredis
 import pytest
 import redis
+from celery.app.trace import build_tracer
 from celery.exceptions import Reject, Retry
 from celery.signals import task_postrun, task_prerun
 from PIL import Image
@@ -39,6 +40,7 @@ from tasks.recognize import recognize
 from worker.archive import Archive
 from worker.bookings import Bookings
 from worker.calls import Calls
+from worker.celery import app
 from worker.claims import Claims
 from worker.dead_letters import DeadLetters
 from worker.delayed import Delayed
@@ -284,13 +286,23 @@ def run_task(message: TaskMessage, job_id: object) -> Run:
     about = {"task_id": job_id, "task": recognize, "args": args, "kwargs": kwargs}
     recognize.push_request(id=job_id, task_message=message.to_json(), args=args, kwargs=kwargs)
     task_prerun.send(sender=recognize, **about)
+    run = Run()
     try:
-        return Run(returned=recognize.run(*args, **kwargs))
+        run = Run(returned=recognize.run(*args, **kwargs))
     except (Reject, Retry, DeadLetteredError) as raised:
-        return Run(raised=raised)
+        run = Run(raised=raised)
     finally:
-        task_postrun.send(sender=recognize, **about)
+        task_postrun.send(sender=recognize, **about, retval=run.raised or run.returned)
         recognize.pop_request()
+    return run
+
+
+def trace_task(job: Job) -> None:
+    """Deliver the job's message as a thread of the pool or a child of it does: in celery's own tracer."""
+    message = message_of(job)
+    args, kwargs, _ = json.loads(message.body)
+    request = {"id": job.job_id, "task_message": message.to_json(), "delivery_info": {}, "hostname": "w@host"}
+    build_tracer(recognize.name, recognize, app=app)(job.job_id, args, kwargs, request)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from hmt_pass.errors import SettingsError
 from hmt_pass.job import Lane
 from hmt_pass.producer import PUBLISH_RETRY, SOCKET_LIMITS
 from hmt_pass.queues import is_rabbit, work_queues
-from worker import observe, process, tracing
+from worker import observe, process, tracebacks, tracing
 from worker.consuming import ConsumingWatch
 from worker.duties import Duties
 from worker.hold_watch import HoldWatch
@@ -127,6 +127,7 @@ def begin_job(task_id: str, **_: Any) -> None:  # noqa: ANN401  signal arguments
 
 
 @task_postrun.connect
-def end_job(**_: Any) -> None:  # noqa: ANN401  signal arguments
-    """After the task, however it ended."""
+def end_job(retval: object, **_: Any) -> None:  # noqa: ANN401  signal arguments
+    """After the task, however it ended: `retval` is what it returned or raised, of which celery has told by now."""
     observe.job_ends()
+    tracebacks.let_go(retval)

@@ -39,7 +39,7 @@ def test_a_job_is_shielded_from_sigterm_and_an_idle_child_is_not(ended: list[int
         task_prerun.send(sender=None, task_id="a")
         os.kill(os.getpid(), signal.SIGTERM)
         assert times == len(ended)
-        task_postrun.send(sender=None, task_id="a")
+        task_postrun.send(sender=None, task_id="a", retval=None)
         os.kill(os.getpid(), signal.SIGTERM)
         assert times + 1 == len(ended)
 
@@ -54,7 +54,7 @@ def test_a_child_ignores_sigusr1_until_it_can_say_where_its_threads_are(
     os.kill(os.getpid(), signal.SIGUSR1)
     said = capfd.readouterr().err
     assert (True, False) == ("Thread MainThread (most recent call last)" in said, secret in said)
-    task_postrun.send(sender=None, task_id="a")
+    task_postrun.send(sender=None, task_id="a", retval=None)
     assert [] == ended
 
 

@@ -6,14 +6,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from celery.app.trace import LOG_RECEIVED, build_tracer
-from fakes import Answer, World, message_of, reply
+from celery.app.trace import LOG_RECEIVED
+from fakes import Answer, World, message_of, reply, trace_task
 
-from hmt_pass.job import Job
 from hmt_pass.permit import Reply
 from tasks.recognize import recognize
 from worker import observe, unreadable
-from worker.celery import app
 from worker.outcomes import UnreadableMessageError
 from worker.settings import LogFormat
 
@@ -25,14 +23,6 @@ Line = tuple[str | None, str | None]
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World.create(monkeypatch)
-
-
-def deliver(job: Job) -> None:
-    """One run, as a thread of the pool or a child of it has it: celery logs how the task ended."""
-    message = message_of(job)
-    args, kwargs, _ = json.loads(message.body)
-    request = {"id": job.job_id, "task_message": message.to_json(), "delivery_info": {}, "hostname": "w@host"}
-    build_tracer(recognize.name, recognize, app=app)(job.job_id, args, kwargs, request)
 
 
 def chatting(answer: Reply) -> Callable[[], Reply]:
@@ -66,8 +56,8 @@ def test_every_line_of_a_job_has_its_id_and_its_attempt(
     observe.configure(log_format)
     job = world.job()
     world.script(chatting(reply("9999")), chatting(reply()))
-    deliver(job)
-    deliver(job)
+    trace_task(job)
+    trace_task(job)
     logging.getLogger("a.library").warning("between jobs")
     text = capfd.readouterr().err
     # The library's, ours about the end, celery's about the end: of each attempt.
@@ -93,7 +83,7 @@ def test_whatever_the_end_of_a_job_its_lines_name_it(
     observe.configure(log_format)
     job = world.job()
     world.script(answer)
-    deliver(job)
+    trace_task(job)
     lines = lines_of(capfd.readouterr().err, log_format)
     assert 2 <= len(lines)
     assert {(job.job_id, "1")} == set(lines)
@@ -106,7 +96,7 @@ def test_a_job_that_calls_nobody_has_no_attempt(
     observe.configure(log_format)
     world.services.hold.open("closed for lunch", by="me")
     job = world.job()
-    deliver(job)
+    trace_task(job)
     text = capfd.readouterr().err
     assert [(job.job_id, None)] * 2 == lines_of(text, log_format)
     assert "job.given_back" in text
