@@ -15,7 +15,7 @@ import requests
 
 from hmt_pass import signing
 from hmt_pass.connection import Exchange, ExchangeAdapter
-from hmt_pass.errors import CallError, NotConnectedError, UnansweredError, UnreadableReplyError
+from hmt_pass.errors import CallError, NotConnectedError, NotSentError, UnansweredError, UnreadableReplyError
 from hmt_pass.permit import Flag, Reply
 from hmt_pass.signing import TimestampUnit
 
@@ -71,14 +71,17 @@ class Client:
         image_id: str | None = None,
         flag: Flag = Flag.HK_AND_MACAU,
         sequence_id: str | None = None,
+        send_until_s: float = math.inf,
     ) -> Reply:
         """The endpoint's answer to one image, whatever its business code. Never tries twice.
 
         Exactly one source: the bytes of the `image`, a `url` that the service can fetch within 5 s, `image_base64`, or
         the `image_id` of an earlier reply; ValueError otherwise. `sequence_id` finds the call in the service's logs.
+        Nothing is sent from `send_until_s` on, a moment of time.monotonic(): a process may sleep in between.
 
-        Raises NotConnectedError when nothing was sent, UnansweredError when something was and no complete answer came,
-        UnreadableReplyError when the answer is not the API's.
+        Raises NotSentError when that moment had come, NotConnectedError when nothing was sent for want of a connection,
+        UnansweredError when something was and no complete answer came, UnreadableReplyError when the answer is not the
+        API's.
         """
         sources = {"file": image, "url": url, "image_base64": image_base64, "image_id": image_id}
         given: dict[str, Any] = {name: value for name, value in sources.items() if value is not None}
@@ -86,8 +89,8 @@ class Client:
             raise ValueError(f"give exactly one of image, url, image_base64 and image_id, not {len(given)}")
         fields = self._signed_fields(flag, sequence_id)
         if image is None:
-            return self._post(data=_form({**fields, **given}), headers=_FORM)
-        return self._post(data=fields, files={"file": (_FILE_NAMES.get(image[:2], "image.jpg"), image)})
+            return self._post(send_until_s, data=_form({**fields, **given}), headers=_FORM)
+        return self._post(send_until_s, data=fields, files={"file": (_FILE_NAMES.get(image[:2], "image.jpg"), image)})
 
     def _signed_fields(self, flag: Flag, sequence_id: str | None) -> dict[str, str]:
         timestamp = signing.timestamp(self._timestamp_unit)
@@ -99,8 +102,10 @@ class Client:
         }
         return fields if sequence_id is None else {**fields, "sequence_id": sequence_id}
 
-    def _post(self, **content: Any) -> Reply:  # noqa: ANN401  the arguments of requests that make up a body
-        exchange = Exchange(read_timeout_s=self._read_timeout_s, total_timeout_s=self._total_timeout_s)
+    def _post(self, send_until_s: float, **content: Any) -> Reply:  # noqa: ANN401  what requests makes a body of
+        exchange = Exchange(
+            read_timeout_s=self._read_timeout_s, total_timeout_s=self._total_timeout_s, send_until_s=send_until_s
+        )
         timeout_s = (min(self._connect_timeout_s, self._total_timeout_s), self._read_timeout_s)
         try:
             with exchange.current():
@@ -129,6 +134,8 @@ class Client:
 
     def _error(self, problem: str, exchange: Exchange) -> CallError:
         host = urlsplit(self._url).hostname
+        if exchange.is_late:
+            return NotSentError(f"nothing was sent to {host}: {problem}")
         if exchange.is_sent:
             return UnansweredError(f"{host} got the request and did not answer: {problem}; it may have been charged")
         return NotConnectedError(f"no connection to {host}: {problem}; check the endpoint URL and the network")

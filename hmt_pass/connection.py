@@ -8,6 +8,7 @@ left of the total; a timer thread per call would cost more and could only shut t
 """
 
 import io
+import math
 import socket
 import time
 from collections.abc import Iterator
@@ -27,19 +28,26 @@ _TLS_RECORD_BYTES = 16 * 1024
 
 
 class Exchange:
-    """One request and its answer: whether a byte of it `is_sent`, and how long each step may still take."""
+    """One request and its answer: whether a byte of it `is_sent`, and how long each step may still take.
 
-    def __init__(self, *, read_timeout_s: float, total_timeout_s: float) -> None:
-        self.is_sent = False
+    Not a byte is sent from `send_until_s` on, a moment of time.monotonic(); then `is_late` tells why.
+    """
+
+    def __init__(self, *, read_timeout_s: float, total_timeout_s: float, send_until_s: float = math.inf) -> None:
+        self.is_sent = self.is_late = False
         self._read_timeout_s = read_timeout_s
         self._ends_at_s = time.monotonic() + total_timeout_s
+        self._send_until_s = send_until_s
 
     def remaining_s(self) -> float:
-        """Seconds left of the total; raises TimeoutError when none are."""
-        remaining_s = self._ends_at_s - time.monotonic()
-        if remaining_s <= 0:
+        """Seconds left of the total; raises TimeoutError when none are, or when it is too late to begin."""
+        now_s = time.monotonic()
+        if now_s >= self._send_until_s and not self.is_sent:
+            self.is_late = True
+            raise TimeoutError("the moment until which it might be sent has passed")
+        if now_s >= self._ends_at_s:
             raise TimeoutError("the total time limit has passed")
-        return remaining_s
+        return self._ends_at_s - now_s
 
     def read_timeout_s(self) -> float:
         """Seconds that the next read may take; raises TimeoutError when the total has passed."""

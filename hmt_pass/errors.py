@@ -4,6 +4,7 @@
     ├── ImageRejectedError          the image's own fault, found before the call
     ├── CallError                   the endpoint gave no answer that can be read
     │   ├── NotConnectedError       the request never left: not charged
+    │   ├── NotSentError            it came too late to be sent: not charged
     │   ├── UnansweredError         sent, not answered: ambiguous, possibly charged
     │   └── UnreadableReplyError    answered, but not by the API: a gateway page, a cut body
     ├── ObjectMissingError          S3 does not have the object
@@ -59,6 +60,13 @@ class NotConnectedError(CallError):
     """No connection was made, so nothing was sent and nothing charged."""
 
     reason = "not connected"
+    possibly_charged = False
+
+
+class NotSentError(CallError):
+    """The moment until which it might be sent had passed before any of it was: nothing was charged."""
+
+    reason = "not sent in time"
     possibly_charged = False
 
 

@@ -24,7 +24,10 @@ def recognize(self: JobTask, /, *args: object, **kwargs: object) -> dict[str, An
                 source = services.sender.source(photo)
                 with ours.attempt() as attempt:
                     attempt.reply = services.client.recognize(
-                        **source, flag=ours.job.flag, sequence_id=attempt.sequence_id
+                        **source,
+                        flag=ours.job.flag,
+                        sequence_id=attempt.sequence_id,
+                        send_until_s=attempt.send_until_s,
                     )
                 ours.store(attempt.reply)
     return ours.outcome

@@ -53,7 +53,7 @@ class Caller:
     def begin(self, job_id: str = "mine", **options: Any) -> tuple[Claim, int]:  # noqa: ANN401  those of Job.create
         """Claim a job and begin its call."""
         claim = self.claims.claim(Job.create(f"s3://photos/{job_id}.jpg", job_id=job_id, **options))
-        return claim, self.calls.begin(claim)
+        return claim, self.calls.begin(claim).attempt
 
     def end(
         self,

@@ -121,6 +121,7 @@ local limit, max_in_flight, call_s = tonumber(ARGV[8]), tonumber(ARGV[9]), tonum
 local offset_s, budgets = tonumber(ARGV[11]), cjson.decode(ARGV[12])
 if redis.call('GET', claim) ~= token then return {'lost'} end
 if redis.call('EXISTS', receipt) == 1 then return {'paid'} end
+redis.call('PEXPIRE', claim, lease_ms)
 local last = redis.call('HGET', job, 'attempts')
 local begun = last and redis.call('HGET', attempts, last)
 if begun and cjson.decode(begun).ended_at == cjson.null then return {'go', last} end
@@ -159,7 +160,6 @@ local attempt = redis.call('HINCRBY', job, 'attempts', 1)
 local written = cjson.decode(record)
 written.attempt, written.sequence_id = attempt, job_id .. '-' .. attempt
 redis.call('HSET', attempts, attempt, cjson.encode(written))
-redis.call('PEXPIRE', claim, lease_ms)
 redis.call('ZADD', in_flight, now + call_s, written.sequence_id)
 if is_canary then redis.call('HSET', hold, 'canary_call', written.sequence_id) end
 roll(rate)

@@ -6,7 +6,6 @@ A call waits for its turn in the fleet here, because limits and hold belong to t
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -44,6 +43,18 @@ class End:
     event: Event
 
 
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """To make one call, the 1-based `attempt` of its job.
+
+    It is good until `ends_s`, a moment of time.monotonic(): the claim that it was given for may have lapsed then, and
+    the job be another worker's.
+    """
+
+    attempt: int
+    ends_s: float
+
+
 class Calls:
     """Every method raises StoreError when Redis does not answer. `process` names this worker when it is the canary."""
 
@@ -67,17 +78,18 @@ class Calls:
         self._begin = store.register_script(call_scripts.BEGIN)
         self._end = store.register_script(call_scripts.END)
 
-    def begin(self, claim: Claim) -> int:
-        """Wait for a turn and write down that a call is about to be made; returns its 1-based attempt.
+    def begin(self, claim: Claim) -> Leave:
+        """Wait for a turn and write down that a call is about to be made.
 
         Raises HeldError, BudgetSpentError, TurnError when there is too much to do, SnoozedError when the claim is lost
         or a reply was stored meanwhile.
         """
         waited_s, ticket = 0.0, ""
         while True:
-            match self._answer_of_begin(claim, ticket):
+            asked_s, answer = self._answer_of_begin(claim, ticket)
+            match answer:
                 case ["go", attempt]:
-                    return int(attempt)
+                    return Leave(int(attempt), asked_s + self._leases.lease_ms / 1000)
                 case ["wait", wait_ms, ticket] if waited_s < PATIENCE_S:
                     self._sleep(wait_ms / 1000)
                     waited_s += wait_ms / 1000
@@ -107,13 +119,21 @@ class Calls:
         is_ours, event = self._end(keys=_end_keys(claim), args=what)
         return End(bool(is_ours), Event(event))
 
-    def _answer_of_begin(self, claim: Claim, ticket: str) -> Any:  # noqa: ANN401  Redis'
-        """Asked again when no answer comes: it may have been carried out all the same, and is so once."""
-        for _ in range(BEGIN_TRIES - 1):
-            with suppress(StoreError):
-                return self._begin(keys=_begin_keys(claim), args=self._begin_arguments(claim, ticket))
+    def _answer_of_begin(self, claim: Claim, ticket: str) -> tuple[float, Any]:
+        """When it was asked, and Redis' answer.
+
+        Asked again when none comes: it may have been carried out all the same, and is so once.
+        """
+        tries_left = BEGIN_TRIES
+        while True:
+            asked_s = time.monotonic()
+            try:
+                return asked_s, self._begin(keys=_begin_keys(claim), args=self._begin_arguments(claim, ticket))
+            except StoreError:
+                tries_left -= 1
+                if not tries_left:
+                    raise
             self._sleep(BEGIN_PAUSE_S)
-        return self._begin(keys=_begin_keys(claim), args=self._begin_arguments(claim, ticket))
 
     def _begin_arguments(self, claim: Claim, ticket: str) -> list[str | int | float]:
         limits = self._limits

@@ -50,10 +50,11 @@ MEND_AGAIN_S = 30.0
 
 @dataclass(slots=True)
 class Attempt:
-    """One call of the endpoint; the task puts the reply in."""
+    """One call of the endpoint, to be sent until a moment of time.monotonic(); the task puts the reply in."""
 
     number: int
     sequence_id: str
+    send_until_s: float
     reply: Reply | None = None
 
 
@@ -110,10 +111,10 @@ class Ours:
         and lets the client's errors pass.
         """
         self._check_attempts()
-        number = in_turn(lambda: self._calls.begin(self.claim), PATIENCE_S)
-        attempt_begins(number)
-        spans.note(attempt=number)
-        attempt = Attempt(number, self.job.sequence_id(number))
+        leave = in_turn(lambda: self._calls.begin(self.claim), PATIENCE_S)
+        attempt_begins(leave.attempt)
+        spans.note(attempt=leave.attempt)
+        attempt = Attempt(leave.attempt, self.job.sequence_id(leave.attempt), leave.ends_s)
         started_at, started_s = now(), time.monotonic()
         error: CallError | None = None
         try:

@@ -1,6 +1,7 @@
 """Fault points: places inside a worker where a test may have it die, wrapped from outside.
 
     image       before the photo's pixels are looked at
+    leave       after the leave to call is on record, before the call is begun
     call        before the request is sent
     reply       after the reply, before the receipt
     receipt     after the receipt, before the result is put
@@ -14,6 +15,7 @@ import os
 import random
 import resource
 import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from worker.storage import Storage
 Fault = Mapping[str, Any]
 SEAMS: dict[str, tuple[Any, str, str]] = {
     "image": (hmt_pass.image, "prepare", "before"),
+    "leave": (Calls, "begin", "after"),
     "call": (Client, "recognize", "before"),
     "reply": (Calls, "end", "before"),
     "receipt": (Calls, "end", "after"),
@@ -81,6 +84,12 @@ def _kill() -> None:
     signal.pause()  # the signal may reach another thread first
 
 
+def _freeze() -> None:
+    """Stand still, with all threads, until somebody sends SIGCONT."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.1)  # the signal may reach another thread first
+
+
 def _go_deaf() -> None:
     """Ask the broker for nothing from now on, and notice that soon: celery#8030's worker, which waits for ever."""
     heartbeat.DEAF_AFTER_S = 2.0
@@ -118,6 +127,7 @@ def _recurse() -> None:
 ACTS: dict[str, Callable[[], None]] = {
     "kill": _kill,
     "segfault": _segfault,
+    "freeze": _freeze,
     "go deaf": _go_deaf,
     "1 GB": _allocate,
     "MemoryError": _raise(MemoryError),

@@ -1,9 +1,10 @@
-"""Workers whose clocks are ten minutes apart, and one that was asleep for longer than its lease."""
+"""Workers whose clocks are ten minutes apart, and those that were asleep for longer than their lease."""
 
 import signal
 import time
 
 import pytest
+from chaos.points import at
 from chaos.scripted import code
 from chaos.world import World
 
@@ -43,3 +44,24 @@ def test_a_worker_that_wakes_up_after_its_lease_writes_nothing_over_the_work_of_
     assert {"recognized": 4} == findings.ends
     assert (8, 4) == (findings.charges, findings.paid_again)
     assert results == [world.producer.result(job_id) for job_id in world.accepted]
+
+
+@pytest.mark.chaos_any_broker
+def test_a_worker_that_slept_between_its_leave_and_its_call_does_not_call(world: World) -> None:
+    job_id = world.job_id(0)
+    world.fleet.faults = {"leave": at([job_id], do="freeze")}
+    (sleeper,) = world.fleet.start()
+    world.enqueue(1)
+    world.until(world.fleet.deaths.exists)
+    world.fleet.faults = {}
+    world.fleet.start()
+    world.until(lambda: world.ended([job_id]) == 1, 40)
+    sleeper.signal(signal.SIGCONT)
+    sleeper.wait_for("the claim was lost to another worker")
+
+    findings = world.verdict("a worker asleep between leave and call")
+    assert [] == findings.violations
+    assert (1, 0) == (findings.charges, findings.paid_again)
+    assert [f"{job_id}-2"] == [call.sequence_id for call in world.endpoint.calls()]
+    [job] = world.jobs()
+    assert ("not sent in time", False) == (job.attempts[0]["error"], job.attempts[0]["possibly_charged"])

@@ -20,8 +20,8 @@ WORKERS = 3
 SHARE = 0.7
 TRIAL_JOBS = 300
 PAUSE_S = (1.0, 8.0)
-# Fewer show how pools and caches fill, and what waits for Python's collector: 2,447 jobs of a soak of 400 s took 2.96 MB
-# in 1,000 jobs (RabbitMQ).
+# Fewer show how pools and caches fill, and what waits for Python's collector: 2,447 jobs in a soak of 400 s took
+# 2.96 MB in 1,000 jobs (RabbitMQ).
 JOBS_TO_JUDGE = 3000
 MB_A_THOUSAND_JOBS = 1.0
 SPARE_DESCRIPTORS = 10  # a pool may hold a few connections more than at the start

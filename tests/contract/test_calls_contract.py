@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from callers import Caller
+from callers import LEASE_S, Caller
 
 from hmt_pass import keys
 from hmt_pass.errors import StoreError
@@ -46,9 +46,9 @@ def lapse(store: Store) -> None:
 def test_attempts_are_numbered_and_renew_the_claim(one: Caller, store: Store) -> None:
     claim = one.claims.claim(JOB)
     store.pexpire(keys.claim("mine"), 1000)
-    first = one.calls.begin(claim)
+    first = one.calls.begin(claim).attempt
     one.end(claim, first, "1005")
-    assert (1, 2) == (first, one.calls.begin(claim))
+    assert (1, 2) == (first, one.calls.begin(claim).attempt)
     assert store.pttl(keys.claim("mine")) > 25_000
     assert [(1, "mine-1"), (2, "mine-2")] == [
         (attempt["attempt"], attempt["sequence_id"]) for attempt in one.claims.attempts("mine")
@@ -58,7 +58,7 @@ def test_attempts_are_numbered_and_renew_the_claim(one: Caller, store: Store) ->
 def test_attempts_come_in_order_beyond_nine(one: Caller) -> None:
     claim = one.claims.claim(JOB)
     for _ in range(12):
-        one.end(claim, one.calls.begin(claim), "1005")
+        one.end(claim, one.calls.begin(claim).attempt, "1005")
     assert list(range(1, 13)) == [attempt["attempt"] for attempt in one.claims.attempts("mine")]
 
 
@@ -74,8 +74,11 @@ def test_a_call_whose_leave_was_given_and_not_heard_is_begun_once(
 ) -> None:
     claim = one.claims.claim(JOB)
     run, lost = store.evalsha, ["the first answer", "the second"]
+    asked_s: list[float] = []
 
     def unheard(*args: object) -> object:
+        asked_s.append(time.monotonic())
+        store.pexpire(keys.claim("mine"), 1000)
         answer = run(*args)
         if lost:
             raise StoreError(f"Redis: the connection broke, with {lost.pop()}")
@@ -83,7 +86,9 @@ def test_a_call_whose_leave_was_given_and_not_heard_is_begun_once(
 
     with monkeypatch.context() as cut:
         cut.setattr(store, "evalsha", unheard)
-        assert 1 == one.calls.begin(claim)
+        leave = one.calls.begin(claim)
+    assert store.pttl(keys.claim("mine")) > 25_000
+    assert (1, True) == (leave.attempt, asked_s[-2] + LEASE_S < leave.ends_s <= asked_s[-1] + LEASE_S)
     assert ([], 1, 1) == (lost, len(one.claims.attempts("mine")), store.zcard(keys.IN_FLIGHT))
     assert one.end(claim, 1, receipt=PAID).is_ours
     assert 0 == claim.possibly_charged

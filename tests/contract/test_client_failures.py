@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from hmt_pass.client import Client
-from hmt_pass.errors import CallError, NotConnectedError, UnansweredError, UnreadableReplyError
+from hmt_pass.errors import CallError, NotConnectedError, NotSentError, UnansweredError, UnreadableReplyError
 
 SECRET = "a-secret-of-the-account"
 PHOTO = b"\xff\xd8\xff" + bytes(50_000)
@@ -181,6 +181,17 @@ def test_a_slow_uplink_may_take_longer_than_the_connect_timeout() -> None:
     with scripted(read_late) as address:
         client = Client("an-account", SECRET, f"http://{address}", connect_timeout_s=0.2, total_timeout_s=20)
         assert client.recognize(bytes(20_000_000)).code == "1000"
+
+
+def test_what_comes_too_late_to_be_sent_is_not_sent() -> None:
+    got: list[bytes] = []
+
+    def listen(connection: socket.socket) -> None:
+        got.append(connection.recv(1))
+
+    with scripted(listen) as address, pytest.raises(NotSentError) as caught:
+        impatient(f"http://{address}").recognize(PHOTO, send_until_s=time.monotonic())
+    assert (False, [b""]) == (caught.value.possibly_charged, got)
 
 
 def test_a_refused_port_means_not_connected() -> None:

@@ -47,6 +47,24 @@ def test_when_the_total_has_passed_no_step_may_begin(monkeypatch: pytest.MonkeyP
         exchange.read_timeout_s()
 
 
+def test_not_a_byte_is_sent_once_it_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = time.monotonic()
+    exchange = Exchange(read_timeout_s=15, total_timeout_s=60, send_until_s=now_s + 5)
+    assert exchange.remaining_s() > 50
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 5)
+    with pytest.raises(TimeoutError):
+        exchange.remaining_s()
+    assert exchange.is_late
+
+
+def test_what_was_begun_in_time_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = time.monotonic()
+    exchange = Exchange(read_timeout_s=15, total_timeout_s=60, send_until_s=now_s + 5)
+    exchange.is_sent = True
+    monkeypatch.setattr(time, "monotonic", lambda: now_s + 6)
+    assert (True, False) == (exchange.remaining_s() > 50, exchange.is_late)
+
+
 def test_the_secret_is_masked() -> None:
     shown = repr(Client("an-account", "a-secret"))
     assert shown == "Client(api_id='an-account', api_secret='***', url='https://cloudapi.linkface.cn/v2/ocr/hmt_pass')"

@@ -1,5 +1,6 @@
 """Every disposition of the design through the whole task: what the endpoint or S3 says, and where the job ends."""
 
+import time
 from dataclasses import dataclass, replace
 
 import pytest
@@ -72,6 +73,8 @@ def test_the_endpoint_is_given_the_photo_the_flag_and_a_sequence_id(world: World
     job = world.job(flag=Flag.TAIWAN)
     world.run(job)
     [call] = world.client.calls
+    send_until_s = call.pop("send_until_s")
+    assert 0 < send_until_s - time.monotonic() <= world.services.settings.visibility_timeout_s
     assert {"image": jpeg(), "flag": Flag.TAIWAN, "sequence_id": f"{job.job_id}-1"} == call
 
 
