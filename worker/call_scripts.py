@@ -108,6 +108,7 @@ end
 
 # A place in the row of calls is kept by `ticket`, the number of cuts when it was given: after a cut it is void.
 # How far ahead a place may be kept differs by lane: so the interactive one goes first when there is too much to do.
+# The leave lasts as long as the claim, and as the lease on the content, if there is one: neither may end first.
 # An attempt without an end is this claim's own, whose first answer was lost: CLAIM has ended any other.
 # A call whose end is expected later than any worker expects it began before Redis's clock was set back: not counted.
 BEGIN = (
@@ -115,13 +116,13 @@ BEGIN = (
     + LIMITS
     + BOOKS
     + """
-local job, claim, attempts, receipt, hold, rate, in_flight, spend = unpack(KEYS)
+local job, claim, attempts, receipt, hold, rate, in_flight, spend, content = unpack(KEYS)
 local token, lease_ms, record, job_id, process, lane, ticket = unpack(ARGV, 1, 7)
 local limit, max_in_flight, call_s = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local offset_s, budgets = tonumber(ARGV[11]), cjson.decode(ARGV[12])
-if redis.call('GET', claim) ~= token then return {'lost'} end
+if redis.call('GET', claim) ~= token or content and redis.call('GET', content) ~= token then return {'lost'} end
 if redis.call('EXISTS', receipt) == 1 then return {'paid'} end
-redis.call('PEXPIRE', claim, lease_ms)
+for _, lease in ipairs({claim, content}) do redis.call('PEXPIRE', lease, lease_ms) end
 local last = redis.call('HGET', job, 'attempts')
 local begun = last and redis.call('HGET', attempts, last)
 if begun and cjson.decode(begun).ended_at == cjson.null then return {'go', last} end

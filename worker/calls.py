@@ -78,15 +78,17 @@ class Calls:
         self._begin = store.register_script(call_scripts.BEGIN)
         self._end = store.register_script(call_scripts.END)
 
-    def begin(self, claim: Claim) -> Leave:
+    def begin(self, claim: Claim, sha256: str = "") -> Leave:
         """Wait for a turn and write down that a call is about to be made.
+
+        `sha256` names the content if the claim has the lease on that, too.
 
         Raises HeldError, BudgetSpentError, TurnError when there is too much to do, SnoozedError when the claim is lost
         or a reply was stored meanwhile.
         """
         waited_s, ticket = 0.0, ""
         while True:
-            asked_s, answer = self._answer_of_begin(claim, ticket)
+            asked_s, answer = self._answer_of_begin(claim, sha256, ticket)
             match answer:
                 case ["go", attempt]:
                     return Leave(int(attempt), asked_s + self._leases.lease_ms / 1000)
@@ -119,7 +121,7 @@ class Calls:
         is_ours, event = self._end(keys=_end_keys(claim), args=what)
         return End(bool(is_ours), Event(event))
 
-    def _answer_of_begin(self, claim: Claim, ticket: str) -> tuple[float, Any]:
+    def _answer_of_begin(self, claim: Claim, sha256: str, ticket: str) -> tuple[float, Any]:
         """When it was asked, and Redis' answer.
 
         Asked again when none comes: it may have been carried out all the same, and is so once.
@@ -128,7 +130,7 @@ class Calls:
         while True:
             asked_s = time.monotonic()
             try:
-                return asked_s, self._begin(keys=_begin_keys(claim), args=self._begin_arguments(claim, ticket))
+                return asked_s, self._begin(keys=_begin_keys(claim, sha256), args=self._begin_arguments(claim, ticket))
             except StoreError:
                 tries_left -= 1
                 if not tries_left:
@@ -156,8 +158,9 @@ def _verdict(code: str | None, failure: str) -> str:
     return "well" if is_well else "ill"
 
 
-def _begin_keys(claim: Claim) -> list[str]:
-    return [*_of_job(claim), keys.HOLD, keys.RATE, keys.IN_FLIGHT, keys.SPEND]
+def _begin_keys(claim: Claim, sha256: str) -> list[str]:
+    content = [keys.content_claim(sha256, int(claim.job.flag))] if sha256 else []
+    return [*_of_job(claim), keys.HOLD, keys.RATE, keys.IN_FLIGHT, keys.SPEND, *content]
 
 
 def _end_keys(claim: Claim) -> list[str]:

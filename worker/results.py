@@ -70,6 +70,7 @@ class Ours:
         self._settings = services.settings
         self._photo: Source = {}
         self._record: Mapping[str, Any] = {}  # of this run's call
+        self._sha256 = ""  # of the content that is ours to have read
         self._kept = False
         self.failing = ""  # the kind of failure that this run's call was one too many of
         self.outcome: dict[str, Any] = {"job_id": self.job.job_id, "state": str(claim.state)}
@@ -111,7 +112,7 @@ class Ours:
         and lets the client's errors pass.
         """
         self._check_attempts()
-        leave = in_turn(lambda: self._calls.begin(self.claim), PATIENCE_S)
+        leave = in_turn(lambda: self._calls.begin(self.claim, self._sha256), PATIENCE_S)
         attempt_begins(leave.attempt)
         spans.note(attempt=leave.attempt)
         attempt = Attempt(leave.attempt, self.job.sequence_id(leave.attempt), leave.ends_s)
@@ -237,6 +238,7 @@ class Ours:
         """The reading of the same content and flag within the window, as this job's; None when it is ours to read."""
         address = self._claims.look(self.claim, sha256)
         if address is None:
+            self._sha256 = sha256
             return None
         original = self._reading_at(address, sha256)
         if original is None:  # it has to be read again, by one of us

@@ -55,6 +55,26 @@ def test_attempts_are_numbered_and_renew_the_claim(one: Caller, store: Store) ->
     ]
 
 
+def test_a_leave_lasts_as_long_as_the_lease_on_the_content(one: Caller, store: Store) -> None:
+    claim = one.claims.claim(JOB)
+    assert one.claims.look(claim, SHA) is None
+    store.pexpire(keys.content_claim(SHA, 0), 1000)
+    one.calls.begin(claim, SHA)
+    assert store.pttl(keys.content_claim(SHA, 0)) > 25_000
+
+
+@pytest.mark.parametrize("holder", ["", "another job's token"])
+def test_a_call_does_not_begin_once_the_content_is_no_longer_ours(one: Caller, store: Store, holder: str) -> None:
+    claim = one.claims.claim(JOB)
+    one.claims.look(claim, SHA)
+    store.delete(keys.content_claim(SHA, 0))
+    if holder:
+        store.set(keys.content_claim(SHA, 0), holder)
+    with pytest.raises(SnoozedError, match="lost"):
+        one.calls.begin(claim, SHA)
+    assert [] == one.claims.attempts("mine")
+
+
 def test_attempts_come_in_order_beyond_nine(one: Caller) -> None:
     claim = one.claims.claim(JOB)
     for _ in range(12):

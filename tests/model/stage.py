@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,7 +61,7 @@ class Node:
     @property
     def token(self) -> str:
         """The token of this delivery's claim; each delivery is a process of its own."""
-        return f"token-{self.delivery}.token-{self.delivery}"
+        return _token(self.delivery)
 
 
 class Stage:
@@ -150,12 +151,20 @@ class Stage:
         gate = Gate(answers)
         self._delivery = delivery
         store, storage = SteppedStore(self.store, gate, self._names), SteppedStorage(self._storage, gate)
-        self._services = fake_services(store, storage, SteppedClient(self._books, gate), **self._settings)
+        client = SteppedClient(self._books, gate, partial(self._has_leases, delivery))
+        self._services = fake_services(store, storage, client, **self._settings)
         try:
             run = run_task(message_of(self.job), self.job.job_id)
         except Stopped:
             return Node(delivery, answers, step=gate.waiting)
         return Node(delivery, answers, run=run)
+
+    def _has_leases(self, delivery: int, sha256: str) -> bool:
+        """Whether the claim, and the lease on the content where there is one, are this delivery's."""
+        names = [keys.claim(self.job.job_id)]
+        if self._settings.get("dedupe_window_s") != 0:
+            names.append(keys.content_claim(sha256, int(self.job.flag)))
+        return {_token(delivery)} == set(map(self.store.get, names))
 
     def _come_due(self) -> None:
         self.store.zadd(keys.DELAYED, {self.job.job_id: 0}, xx=True)
@@ -214,6 +223,10 @@ class Stage:
                     place = "" if name.isupper() and name[0] != "_" else f"{module.__name__.rpartition('.')[2]}."
                     names[hashlib.sha1(text.encode()).hexdigest()] = f"{place}{name.strip('_')}"
         return names
+
+
+def _token(delivery: int) -> str:
+    return f"token-{delivery}.token-{delivery}"
 
 
 def _modules(*prefixes: str) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import redis
 from fakes import FakeClient, FakeStorage, reply
 
-from hmt_pass.errors import HmtPassError, StorageError, StoreError, UnansweredError
+from hmt_pass.errors import HmtPassError, NotSentError, StorageError, StoreError, UnansweredError
 from hmt_pass.job import ImageRef
 from hmt_pass.permit import Reply
 from hmt_pass.store import Store
@@ -137,16 +137,21 @@ class Charge:
 
 
 class SteppedClient(FakeClient):
-    """An endpoint that reads everything and keeps its own books; every reply has a request_id of its own."""
+    """An endpoint that reads everything and keeps its own books; every reply has a request_id of its own.
 
-    def __init__(self, books: list[Charge], gate: Gate) -> None:
+    When a lease has lapsed since the leave to call, that is over by the worker's own clock: it sends nothing.
+    """
+
+    def __init__(self, books: list[Charge], gate: Gate, has_leases: Callable[[str], bool]) -> None:
         super().__init__()
-        self._books, self._gate = books, gate
+        self._books, self._gate, self._has_leases = books, gate, has_leases
 
     def recognize(self, image: bytes | None = None, **options: object) -> Reply:
         charge = Charge(str(options["sequence_id"]), hashlib.sha256(image or b"").hexdigest())
 
         def perform() -> Reply:
+            if not self._has_leases(charge.sha256):
+                raise NotSentError("too late")
             self._books.append(charge)
             return reply(request_id=f"TID-{charge.sequence_id}")
 
