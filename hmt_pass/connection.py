@@ -23,6 +23,9 @@ from requests.exceptions import InvalidProxyURL
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+# A server closes what has been idle for a while, many after 5 s. A call that it meets on its way is never answered, and
+# nobody can tell whether it was charged: what is about to be closed is not used again.
+MAX_IDLE_S = 4.0
 # Python's TLS `send` of more than one record fails without saying how much went out. So the first step is one record.
 _TLS_RECORD_BYTES = 16 * 1024
 
@@ -105,10 +108,22 @@ class _Connection(HTTPConnection):
 
     response_class = _Response
     _is_connecting = False
+    _answered_at_s = math.inf
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it may be used once more; asked before each request on a kept connection."""
+        return super().is_connected and time.monotonic() - self._answered_at_s < MAX_IDLE_S
+
+    def getresponse(self) -> Any:  # noqa: ANN401  urllib3's response
+        """The answer, once its head is there."""
+        answer = super().getresponse()
+        self._answered_at_s = time.monotonic()
+        return answer
 
     def connect(self) -> None:
         """Connect, through a proxy's tunnel if there is one; what that sends is not the request."""
-        self._is_connecting = True
+        self._is_connecting, self._answered_at_s = True, math.inf
         try:
             super().connect()
         finally:

@@ -268,6 +268,29 @@ def test_a_kept_connection_that_the_server_closed_meanwhile_is_replaced() -> Non
         assert client.recognize(PHOTO).code == "1000"
 
 
+def test_a_connection_that_a_server_may_be_closing_by_now_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer_twice(connection: socket.socket) -> None:
+        for _ in range(2):
+            receive(connection)
+            connection.sendall(ANSWER)
+
+    def answer_and_wait(connection: socket.socket) -> None:
+        receive(connection)
+        connection.sendall(ANSWER)
+        came_next.append(connection.recv(1))
+
+    came_next: list[bytes] = []
+    with scripted(answer_twice) as address:
+        client = Client("id", SECRET, f"http://{address}")
+        assert ["1000", "1000"] == [client.recognize(PHOTO).code for _ in range(2)]
+    monkeypatch.setattr("hmt_pass.connection.MAX_IDLE_S", 0.0)
+    with scripted(answer_and_wait, answer_and_wait) as address:
+        client = Client("id", SECRET, f"http://{address}")
+        assert ["1000", "1000"] == [client.recognize(PHOTO).code for _ in range(2)]
+        del client
+    assert [b"", b""] == came_next
+
+
 def test_an_answer_that_comes_before_the_whole_photo_is_read() -> None:
     def answer_early(connection: socket.socket) -> None:
         connection.recv(1000)

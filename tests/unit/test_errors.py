@@ -47,6 +47,7 @@ def test_the_tree_drawn_on_top_of_the_module_shows_every_error(error: type[HmtPa
     [
         ("ImageRejectedError", Disposition.REJECT),
         ("NotConnectedError", Disposition.RETRY),
+        ("NotSentError", Disposition.RETRY),
         ("UnansweredError", Disposition.RETRY),
         ("ObjectMissingError", Disposition.DEAD_LETTER),
         ("ObjectChangedError", Disposition.DEAD_LETTER),
@@ -79,7 +80,7 @@ def test_a_gateways_own_fault_is_retried_and_a_foreign_answer_is_not(
 
 def test_only_a_call_that_never_left_is_surely_free() -> None:
     charged = {error for error in tree(errors.CallError) if made(error).possibly_charged}  # type: ignore[attr-defined]  # a CallError
-    assert set(tree(errors.CallError)) - {errors.NotConnectedError} == charged
+    assert set(tree(errors.CallError)) - {errors.NotConnectedError, errors.NotSentError} == charged
 
 
 def test_the_texts_lead_with_what_an_operator_looks_up() -> None:
