@@ -26,9 +26,10 @@ def test_many_processes_keep_one_limit_and_use_it(system: System) -> None:
     assert {State.RECOGNIZED} == set(system.wait(*job_ids, timeout_s=60))
 
     times = [line.at_s for line in system.books.lines]
-    seconds = [sum(start <= at < start + 1 for at in times) for start in times if start <= times[-1] - 1]
+    seconds = [sum(start <= at < start + 1 for at in times) for start in times]
     assert max(seconds) <= RATE_PER_S * 1.1 + 1  # a call that was late on its way and one that was not
-    assert median(seconds) >= 0.95 * RATE_PER_S  # not the mean: a machine that stood still for a moment is no answer
+    whole = [calls for start, calls in zip(times, seconds, strict=True) if start <= times[-1] - 1]
+    assert median(whole) >= 0.95 * RATE_PER_S  # not the mean: a machine that stood still for a moment is no answer
     assert JOBS == system.books.charges
 
 
