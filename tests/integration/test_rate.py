@@ -26,10 +26,11 @@ def test_many_processes_keep_one_limit_and_use_it(system: System) -> None:
     assert {State.RECOGNIZED} == set(system.wait(*job_ids, timeout_s=60))
 
     times = [line.at_s for line in system.books.lines]
-    seconds = [sum(start <= at < start + 1 for at in times) for start in times]
-    assert max(seconds) <= RATE_PER_S * 1.1 + 1  # a call that was late on its way and one that was not
-    whole = [calls for start, calls in zip(times, seconds, strict=True) if start <= times[-1] - 1]
-    assert median(whole) >= 0.95 * RATE_PER_S  # not the mean: a machine that stood still for a moment is no answer
+    busiest = max(sum(start <= at < start + 1 for at in times) for start in times)
+    assert busiest <= RATE_PER_S * 1.1 + 1  # a call that was late on its way and one that was not
+    starts = [times[0] + tenths / 10 for tenths in range(int(10 * (times[-1] - times[0] - 1)))]
+    typical = median(sum(start <= at < start + 1 for at in times) for start in starts)
+    assert typical >= 0.95 * RATE_PER_S  # not the mean: a machine that stood still for a moment is no answer
     assert JOBS == system.books.charges
 
 
