@@ -29,7 +29,8 @@ class Facts:
 
     `accepted` are the jobs that were answered with an id. `waiting` are the job ids of the messages that the broker
     holds: on a queue, delayed or booked; one that occurs twice has two messages. `letters` are the reasons of the dead
-    letters by job, `dead_messages` the job ids on the dead-letter queue. `objects` are the results in S3.
+    letters by job, `dead_messages` the job ids on the dead-letter queue. `objects` are the results in S3. `booked_at`
+    says, by sequence id, when Redis got to know of a charge; the attempt's own times are those of its worker.
     """
 
     accepted: Collection[str]
@@ -40,5 +41,6 @@ class Facts:
     dead_messages: tuple[str, ...] = ()
     objects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
+    booked_at: Mapping[str, str] = field(default_factory=dict)
     drained: bool = True
     """Whether the run waited for every job's end; otherwise a job may still wait."""

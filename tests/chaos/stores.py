@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 from chaos.facts import Facts, JobFacts
@@ -35,6 +36,7 @@ def gather(
         dead_messages=tuple(message.job_id for message in held.buried()),
         objects=_objects(s3, jobs),
         calls=tuple(calls),
+        booked_at=_charges_booked(store),
         drained=drained,
     )
 
@@ -52,6 +54,17 @@ def states(store: Store, job_ids: Sequence[str]) -> list[str]:
             for job_id in job_ids[start : start + CHUNK]:
                 pipe.hget(keys.job(job_id), "state")
             found += [state or "unknown" for state in pipe.execute()]
+    return found
+
+
+def _charges_booked(store: Store) -> dict[str, str]:
+    """When each charge came into the ledger, by the clock of Redis and in the form of a record's times."""
+    found: dict[str, str] = {}
+    for place, entry in store.xrange(keys.LEDGER):
+        record = json.loads(entry["call"])
+        if record["charge"] == 1:
+            booked_at = datetime.fromtimestamp(int(place.partition("-")[0]) / 1000, UTC)
+            found.setdefault(record["sequence_id"], booked_at.isoformat(timespec="milliseconds"))
     return found
 
 

@@ -22,6 +22,7 @@ def test_workers_whose_clocks_are_ten_minutes_apart_agree_on_every_lease_and_del
     findings = world.verdict("clocks 10 minutes apart", faults=2)
     assert [] == findings.violations
     assert {"recognized": len(world.accepted)} == findings.ends
+    assert findings.paid_again == 0  # with these clocks nobody could tell what was known when
     assert findings.recovery_s is not None
     assert findings.recovery_s < 60
 
@@ -65,3 +66,27 @@ def test_a_worker_that_slept_between_its_leave_and_its_call_does_not_call(world:
     assert [f"{job_id}-2"] == [call.sequence_id for call in world.endpoint.calls()]
     [job] = world.jobs()
     assert ("not sent in time", False) == (job.attempts[0]["error"], job.attempts[0]["possibly_charged"])
+
+
+@pytest.mark.chaos_any_broker
+def test_a_worker_that_slept_with_a_reply_in_its_hands_costs_a_second_call_and_tells_the_truth_late(
+    world: World,
+) -> None:
+    job_id = world.job_id(0)
+    world.fleet.faults = {"reply": at([job_id], do="freeze")}
+    (sleeper,) = world.fleet.start()
+    world.enqueue(1)
+    world.until(world.fleet.deaths.exists)
+    world.fleet.faults = {}
+    world.fleet.start()
+    world.until(lambda: world.ended([job_id]) == 1, 40)
+    [job] = world.jobs()
+    assert ("worker died", True) == (job.attempts[0]["error"], job.attempts[0]["possibly_charged"])
+    sleeper.signal(signal.SIGCONT)
+    sleeper.wait_for("the claim was lost to another worker")
+
+    findings = world.verdict("a worker asleep between reply and receipt")
+    assert [] == findings.violations
+    assert (2, 1, 0) == (findings.charges, findings.paid_again, findings.ambiguous)
+    [job] = world.jobs()
+    assert ("0000", 1) == (job.attempts[0]["code"], job.attempts[0]["charge"])

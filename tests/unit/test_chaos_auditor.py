@@ -128,6 +128,21 @@ def test_a_reply_that_reached_the_books_while_the_call_was_made_again_was_not_kn
     assert ([], 1) == (findings.violations, findings.paid_again)
 
 
+@pytest.mark.parametrize(
+    ("booked_at", "found"),
+    [("2026-01-01T00:00:01.900", [PAID_TWICE]), ("2026-01-01T00:00:02", [PAID_TWICE]), ("2026-01-01T00:00:03", [])],
+    ids=["before the next call", "as it began", "after it"],
+)
+def test_a_worker_frozen_with_the_reply_in_its_hands_told_nobody_until_it_was_booked(
+    booked_at: str, found: list[str]
+) -> None:
+    seen = facts(jobs={"one": recognized("one", record(), record(attempt=2))}, calls=(call(), call(attempt=2)))
+
+    findings = audit(replace(seen, booked_at={"one-1": booked_at}))
+
+    assert (found, 1) == ([violation.kind for violation in findings.violations], findings.paid_again)
+
+
 def test_a_call_that_costs_nothing_after_a_stored_reply_is_seen_too() -> None:
     job = recognized("one", record(), record(attempt=2, charge=2, code="9999"))
 
