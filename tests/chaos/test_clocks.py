@@ -68,7 +68,7 @@ def test_a_worker_that_slept_between_its_leave_and_its_call_does_not_call(world:
     assert ("not sent in time", False) == (job.attempts[0]["error"], job.attempts[0]["possibly_charged"])
 
 
-@pytest.mark.chaos_any_broker
+@pytest.mark.chaos_full
 def test_a_worker_that_slept_with_a_reply_in_its_hands_costs_a_second_call_and_tells_the_truth_late(
     world: World,
 ) -> None:

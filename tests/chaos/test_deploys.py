@@ -62,7 +62,7 @@ def test_sigquit_ends_the_worker_at_once_and_loses_nothing(world: World) -> None
     assert {"recognized": 8} == findings.ends
 
 
-@pytest.mark.chaos_any_broker
+@pytest.mark.chaos_full
 def test_sigquit_ends_a_worker_whatever_it_is_doing_as_messages_come_in(world: World) -> None:
     times = world.size(3, 12)
     world.endpoint.plain(code("0000", 1))

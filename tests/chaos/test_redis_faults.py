@@ -40,7 +40,7 @@ def test_a_frozen_redis_costs_nothing_but_time(world: World) -> None:
     assert feeder.slowest_s < 10
 
 
-@pytest.mark.chaos_any_broker
+@pytest.mark.chaos_full  # tests/integration/test_lost_and_found.py cuts them
 def test_connections_that_are_reset_again_and_again_run_no_job_twice(build: Builder) -> None:
     world = build(gated=True)
     assert world.redis_gate is not None

@@ -17,7 +17,7 @@ FAULT = "Redis: SIGKILL while its disk is slow"
 UPLOADERS = 16
 
 
-@pytest.mark.chaos_any_broker
+@pytest.mark.chaos_full
 def test_a_redis_killed_while_its_disk_is_slow_has_lost_no_job_that_it_took(world: World) -> None:
     world.endpoint.plain(code("0000", 0.1))
     kills = world.size(1, 4)
