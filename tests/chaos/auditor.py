@@ -149,26 +149,26 @@ def _bought_what_was_known(
     facts: Facts, again: Iterable[tuple[Call, list[Call]]], attempts: dict[str, Record]
 ) -> Iterator[Violation]:
     """A second charge is allowed only while the answer to the first had not reached our records."""
-
-    def was_known(earlier: Record | None, later: Record | None) -> bool:
-        """Whether the charge of one attempt was on record when the other began: a worker may be frozen in between."""
-        if earlier is None or earlier["possibly_charged"]:
-            return False
-        known_at = facts.booked_at.get(earlier["sequence_id"], earlier["ended_at"])
-        return later is None or str(known_at) <= str(later["started_at"])
-
     for call, earlier in again:
         record = attempts.get(call.sequence_id)
-        known = [old.sequence_id for old in earlier if was_known(attempts.get(old.sequence_id), record)]
+        known = [old.sequence_id for old in earlier if _was_known(facts, attempts.get(old.sequence_id), record)]
         if known:
             yield Violation(PAID_TWICE, call.sequence_id, f"charged, though {', '.join(known)} had been")
     paid: dict[str, Record] = {}
     for call in facts.calls:
         record = attempts.get(call.sequence_id)
-        if not call.charged and was_known(paid.get(call.job_id), record):
+        if not call.charged and _was_known(facts, paid.get(call.job_id), record):
             yield Violation(PAID_TWICE, call.sequence_id, "sent, though the job's reply was stored")
         if record and record["charge"] == 1:
             paid[call.job_id] = record
+
+
+def _was_known(facts: Facts, earlier: Record | None, later: Record | None) -> bool:
+    """Whether the charge of one attempt was on record when the other began: a worker may be frozen before it books."""
+    if earlier is None or earlier["possibly_charged"]:
+        return False
+    known_at = facts.booked_at.get(earlier["sequence_id"], earlier["ended_at"])
+    return later is None or str(known_at) <= str(later["started_at"])
 
 
 def _results(facts: Facts) -> Iterator[Violation]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 from chaos.facts import Facts, JobFacts
@@ -15,6 +14,7 @@ from hmt_pass import keys
 from hmt_pass.job import Lane
 from hmt_pass.store import Store
 from local.s3 import BUCKET, S3Server
+from worker.ledger import Entry
 from worker.puts import letter_of
 
 CHUNK = 500
@@ -60,11 +60,10 @@ def states(store: Store, job_ids: Sequence[str]) -> list[str]:
 def _charges_booked(store: Store) -> dict[str, str]:
     """When each charge came into the ledger, by the clock of Redis and in the form of a record's times."""
     found: dict[str, str] = {}
-    for place, entry in store.xrange(keys.LEDGER):
-        record = json.loads(entry["call"])
-        if record["charge"] == 1:
-            booked_at = datetime.fromtimestamp(int(place.partition("-")[0]) / 1000, UTC)
-            found.setdefault(record["sequence_id"], booked_at.isoformat(timespec="milliseconds"))
+    for entry_id, fields in store.xrange(keys.LEDGER):
+        entry = Entry.from_line({"entry_id": entry_id, "job_id": fields["job_id"], **json.loads(fields["call"])})
+        if entry.charge == 1:
+            found.setdefault(entry.sequence_id, entry.at.isoformat(timespec="milliseconds"))
     return found
 
 

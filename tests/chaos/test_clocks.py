@@ -4,6 +4,7 @@ import signal
 import time
 
 import pytest
+from chaos.nursery import Child
 from chaos.points import at
 from chaos.scripted import code
 from chaos.world import World
@@ -49,21 +50,14 @@ def test_a_worker_that_wakes_up_after_its_lease_writes_nothing_over_the_work_of_
 
 @pytest.mark.chaos_any_broker
 def test_a_worker_that_slept_between_its_leave_and_its_call_does_not_call(world: World) -> None:
-    job_id = world.job_id(0)
-    world.fleet.faults = {"leave": at([job_id], do="freeze")}
-    (sleeper,) = world.fleet.start()
-    world.enqueue(1)
-    world.until(world.fleet.deaths.exists)
-    world.fleet.faults = {}
-    world.fleet.start()
-    world.until(lambda: world.ended([job_id]) == 1, 40)
+    sleeper = asleep_until_another_has_done_its_job(world, "leave")
     sleeper.signal(signal.SIGCONT)
     sleeper.wait_for("the claim was lost to another worker")
 
     findings = world.verdict("a worker asleep between leave and call")
     assert [] == findings.violations
     assert (1, 0) == (findings.charges, findings.paid_again)
-    assert [f"{job_id}-2"] == [call.sequence_id for call in world.endpoint.calls()]
+    assert [f"{world.job_id(0)}-2"] == [call.sequence_id for call in world.endpoint.calls()]
     [job] = world.jobs()
     assert ("not sent in time", False) == (job.attempts[0]["error"], job.attempts[0]["possibly_charged"])
 
@@ -72,14 +66,7 @@ def test_a_worker_that_slept_between_its_leave_and_its_call_does_not_call(world:
 def test_a_worker_that_slept_with_a_reply_in_its_hands_costs_a_second_call_and_tells_the_truth_late(
     world: World,
 ) -> None:
-    job_id = world.job_id(0)
-    world.fleet.faults = {"reply": at([job_id], do="freeze")}
-    (sleeper,) = world.fleet.start()
-    world.enqueue(1)
-    world.until(world.fleet.deaths.exists)
-    world.fleet.faults = {}
-    world.fleet.start()
-    world.until(lambda: world.ended([job_id]) == 1, 40)
+    sleeper = asleep_until_another_has_done_its_job(world, "reply")
     [job] = world.jobs()
     assert ("worker died", True) == (job.attempts[0]["error"], job.attempts[0]["possibly_charged"])
     sleeper.signal(signal.SIGCONT)
@@ -90,3 +77,16 @@ def test_a_worker_that_slept_with_a_reply_in_its_hands_costs_a_second_call_and_t
     assert (2, 1, 0) == (findings.charges, findings.paid_again, findings.ambiguous)
     [job] = world.jobs()
     assert ("0000", 1) == (job.attempts[0]["code"], job.attempts[0]["charge"])
+
+
+def asleep_until_another_has_done_its_job(world: World, point: str) -> Child:
+    """A worker that was frozen at `point` of its only job, and still is; the job has its end."""
+    job_id = world.job_id(0)
+    world.fleet.faults = {point: at([job_id], do="freeze")}
+    (sleeper,) = world.fleet.start()
+    world.enqueue(1)
+    world.until(world.fleet.deaths.exists)
+    world.fleet.faults = {}
+    world.fleet.start()
+    world.until(lambda: world.ended([job_id]) == 1, 40)
+    return sleeper
